@@ -15,8 +15,14 @@ export interface Received {
 }
 
 export interface Answer {
-  /** Bytes to send back in the protocol's frame; undefined = nothing is to be sent. */
-  bytes?: Uint8Array;
+  /** Messages to send back, in this order: a frame each (mllp), one body (http); none = silence. */
+  frames?: Uint8Array[];
+  /**
+   * mllp only: further messages for the same connection once their time comes (the application's
+   * answer of enhanced mode). They may leave after the answers of later messages, and are dropped
+   * when the connection is gone. It never rejects.
+   */
+  later?: Promise<Uint8Array[]>;
   contentType?: string;
   /** http only. */
   status?: number;

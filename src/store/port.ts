@@ -37,7 +37,11 @@ export interface Unit {
   /** Entries are linked to the tenant's chain in this order, inside the commit. */
   audit?: AuditDraft[];
   checkpoint?: Checkpoint;
-  /** Forgets a compartment: its index rows go, its keys are overwritten with nothing. */
+  /**
+   * Forgets a compartment: its index rows go (no search finds its resources as they are now), its
+   * keys are overwritten with nothing, durably, before the commit resolves. Throws NOT_FOUND when a
+   * key is not stored; a destroyed one may be named again.
+   */
   forget?: { compartment: string; keyIds: string[] };
 }
 
@@ -50,13 +54,14 @@ export interface Committed {
 }
 
 export type Conflict =
-  /** The dedupe token is taken: what is known of the first message. */
+  /** The dedupe token (or the id) is taken: what is known of the first message. */
   | { kind: 'duplicate-message'; id: string; digest: string }
   /** The stored version is `stored` (0 = absent), not the expected one. */
   | { kind: 'version'; type: string; id: string; stored: number }
   /** The message is not in the state `from`. */
   | { kind: 'transition'; id: string; state: MessageState | null }
   | { kind: 'key-exists'; id: string }
+  /** The key was destroyed: it cannot be written, and nothing sealed under it is taken. */
   | { kind: 'key-destroyed'; id: string };
 
 /** A check of a commit failed; nothing of the unit was applied. The caller reads anew and retries. */
@@ -127,12 +132,23 @@ export interface IntakeStore {
   inbox(tenant: string, orderingKey: string, limit: number): Promise<IntakeRow[]>;
   /**
    * Ordering keys that have rows in state `received` with seq > afterSeq, oldest first, over all
-   * tenants; `seq` is the key's last such row within this page: pass it on to get the next page.
+   * tenants; `seq` is the key's last such row within this page: pass the last one on to get the
+   * next page (a key may come again). Fewer than `limit` keys = the last page.
    */
-  waiting(afterSeq: number, limit: number): Promise<{ tenant: string; orderingKey: string; seq: number }[]>;
+  waiting(
+    afterSeq: number,
+    limit: number,
+  ): Promise<{ tenant: string; orderingKey: string; seq: number }[]>;
   /** Newest first; `beforeSeq` pages backwards. */
-  list(tenant: string, filter: IntakeFilter, limit: number, beforeSeq?: number): Promise<IntakeRow[]>;
-  counts(): Promise<{ tenant: string; channel: string; state: MessageState; count: number; oldest: number }[]>;
+  list(
+    tenant: string,
+    filter: IntakeFilter,
+    limit: number,
+    beforeSeq?: number,
+  ): Promise<IntakeRow[]>;
+  counts(): Promise<
+    { tenant: string; channel: string; state: MessageState; count: number; oldest: number }[]
+  >;
 }
 
 // ---- resources
@@ -208,6 +224,7 @@ export interface SearchPlan {
   /** All must hold: the resource has an entry of `param` that satisfies the bounds. */
   ranges: RangeTest[];
   ids?: string[];
+  /** All must hold; bounds are inclusive. */
   lastUpdated?: { low: number; high: number }[];
   /** Only resources of these compartments; undefined = no restriction. */
   compartments?: string[];
@@ -277,7 +294,7 @@ export interface KeyWrite {
   wrappedBy: string;
   wrapped: Uint8Array;
   createdAt: number;
-  /** true replaces the wrapping of an existing key (rotation); false must be new. */
+  /** true replaces the wrapping of an existing key (rotation; NOT_FOUND without one); false = new. */
   rewrap: boolean;
 }
 

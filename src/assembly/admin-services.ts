@@ -1,0 +1,79 @@
+// What /admin may ask of the running engine: the side of AdminServices that knows the adapters.
+import type { AdminServices, ChannelStatus, FileProblem } from '../api/admin/services.ts';
+import type { LoadedChannels } from '../config/channels.ts';
+import type { Config } from '../config/config.ts';
+import { replaceRootKey } from '../config/root-key.ts';
+import { addRootKey, dropOlderRootKeys, formatRootKeys, parseRootKeys } from '../crypto/keys.ts';
+import { validateResource } from '../fhir/validate.ts';
+import { loadMappings } from '../mapping/load.ts';
+import { runPipeline } from '../pipeline/run.ts';
+import { rotateRootKey } from '../record/rotate.ts';
+import type { RunningChannel, RunningChannels } from './running-channels.ts';
+import type { WorkLink } from './work-link.ts';
+
+interface Parts
+  extends Pick<AdminServices, 'record' | 'telemetry' | 'authenticate' | 'wake' | 'backup'> {
+  config: Config;
+  running: RunningChannels;
+  /** The channel files as they were last read. */
+  loaded(): LoadedChannels;
+  /** Text of the root key file as it was opened. */
+  rootKeys: string;
+  work: WorkLink | undefined;
+}
+
+export function createAdminServices(parts: Parts): AdminServices {
+  const { record, telemetry, authenticate, wake, backup, config, running, work } = parts;
+  return {
+    record,
+    telemetry,
+    authenticate,
+    wake,
+    backup,
+    channels: () => running.list().map(statusOf),
+    problems: () => [...parts.loaded().problems.map(short), ...(work?.mappingProblems() ?? [])],
+    async explain({ raw, envelope }) {
+      const channel = running.list().find((one) => one.channel.name === envelope.channel)?.channel;
+      if (channel === undefined) return null;
+      const { set } = await loadMappings(config.mappingsDir);
+      return runPipeline(
+        { raw, envelope, channel },
+        { mappings: set, validateResource, account: true },
+      );
+    },
+    rotateRootKey: (principal) => rotateRoot(parts, principal),
+    invalidate() {
+      record.invalidate('patient');
+      work?.order({ kind: 'invalidate' });
+    },
+    queueDepth: () => work?.depth() ?? { waiting: 0, active: 0 },
+    now: record.clock,
+    limits: config.limits,
+  };
+}
+
+function statusOf({ channel, source, fault }: RunningChannel): ChannelStatus {
+  if (channel.source.kind === 'http') {
+    const { name, enabled } = channel;
+    return { channel, address: `/channels/${name}`, listening: enabled, connections: 0, fault };
+  }
+  const health = source?.health() ?? { listening: false, connections: 0 };
+  return { channel, address: source?.address ?? '', ...health, fault };
+}
+
+function short({ file, line, text }: FileProblem): FileProblem {
+  return { file, line, text };
+}
+
+/** The file holds both keys until everything is wrapped anew: a crash in between loses nothing. */
+async function rotateRoot(
+  { record, config, rootKeys, work }: Parts,
+  principal: Parameters<AdminServices['rotateRootKey']>[0],
+): Promise<{ rewrapped: number }> {
+  const both = addRootKey(parseRootKeys(rootKeys));
+  replaceRootKey(config, formatRootKeys(both));
+  work?.order({ kind: 'root-keys', rootKeys: formatRootKeys(both) });
+  const done = await rotateRootKey(record, principal, both);
+  replaceRootKey(config, formatRootKeys(dropOlderRootKeys(both)));
+  return done;
+}

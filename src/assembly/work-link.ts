@@ -1,0 +1,109 @@
+// The main thread's side of the work thread: starts it, gives it orders, keeps what it tells.
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import type { Config } from '../config/config.ts';
+import type { Finished } from '../flow/work.ts';
+import type { Channel } from '../model/channel.ts';
+import { wakeThrough } from '../queue/local.ts';
+import type { Wake } from '../queue/port.ts';
+import type { Telemetry } from '../telemetry/events.ts';
+import { placesOf } from '../telemetry/fields.ts';
+import type { FileProblem, WorkNews, WorkOrder, WorkThreadData } from './work-thread.ts';
+
+export interface WorkLinkOptions {
+  config: Config;
+  rootKeys: string;
+  channels: Channel[];
+  storeFolder: string;
+  storePort: MessagePort;
+  telemetry: Telemetry;
+  /** Told of every message that reached its end. */
+  finished(result: Finished): void;
+  /** The thread ended by itself: a broken invariant. The process should stop. */
+  died(error: Error): void;
+}
+
+export interface WorkLink {
+  wake(wake: Wake): void;
+  order(order: Exclude<WorkOrder, { kind: 'close' }>): void;
+  depth(): { waiting: number; active: number };
+  mappingProblems(): FileProblem[];
+  /** Lets running drains finish, then ends the thread. */
+  close(): Promise<void>;
+}
+
+/** Resolves when the thread drains its queue. */
+export async function startWorkLink(options: WorkLinkOptions): Promise<WorkLink> {
+  const wakes = new MessageChannel();
+  const workerData: WorkThreadData = {
+    config: options.config,
+    rootKeys: options.rootKeys,
+    channels: options.channels,
+    storeFolder: options.storeFolder,
+    storePort: options.storePort,
+    wakePort: wakes.port2,
+  };
+  const worker = new Worker(new URL('./work-thread.ts', import.meta.url), {
+    workerData,
+    transferList: [options.storePort, wakes.port2],
+  });
+  const state = {
+    depth: { waiting: 0, active: 0 },
+    problems: [] as FileProblem[],
+    closing: false,
+  };
+  const ready = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  worker.on('message', (news: WorkNews) => {
+    if (news.kind === 'ready') ready.resolve();
+    else if (news.kind === 'closed') closed.resolve();
+    else if (news.kind === 'finished') for (const result of news.results) options.finished(result);
+    else if (news.kind === 'state') {
+      state.depth = news.depth;
+      options.telemetry.metrics.importSnapshot('work', news.metrics);
+    } else reportMappings(news, state, options.telemetry);
+  });
+  const end = (error: Error) => {
+    ready.reject(error);
+    closed.resolve();
+    if (!state.closing) options.died(error);
+  };
+  worker.on('error', (error: Error) => {
+    options.telemetry.emit('task.failed', { code: 'INTERNAL', places: placesOf(error) });
+    end(error);
+  });
+  worker.on('exit', () => end(new Error('the work thread ended')));
+  await ready.promise;
+  return linkOver(worker, wakes.port1, state, closed.promise);
+}
+
+function reportMappings(
+  news: Extract<WorkNews, { kind: 'mappings' }>,
+  state: { problems: FileProblem[] },
+  telemetry: Telemetry,
+): void {
+  state.problems = news.problems;
+  for (const { file, line } of news.problems) telemetry.emit('mapping.refused', { file, line });
+  telemetry.emit('mappings.loaded', { maps: news.maps, faults: news.problems.length });
+}
+
+function linkOver(
+  worker: Worker,
+  wakePort: MessagePort,
+  state: { depth: { waiting: number; active: number }; problems: FileProblem[]; closing: boolean },
+  closed: Promise<void>,
+): WorkLink {
+  const order = (message: WorkOrder) => worker.postMessage(message);
+  return {
+    wake: wakeThrough(wakePort).wake,
+    order,
+    depth: () => state.depth,
+    mappingProblems: () => state.problems,
+    async close() {
+      state.closing = true;
+      order({ kind: 'close' });
+      await closed;
+      wakePort.close();
+      await worker.terminate();
+    },
+  };
+}

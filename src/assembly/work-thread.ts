@@ -1,0 +1,137 @@
+// Entry of the work thread: composes the work role (queue, pipeline, record) over the store of the
+// main thread. What it is told and what it tells is WorkOrder and WorkNews; see work-link.ts.
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import type { Config } from '../config/config.ts';
+import { parseRootKeys } from '../crypto/keys.ts';
+import { validateResource } from '../fhir/validate.ts';
+import { type Finished, startWork } from '../flow/work.ts';
+import type { MappingSet } from '../mapping/compile.ts';
+import { loadMappings } from '../mapping/load.ts';
+import type { Channel } from '../model/channel.ts';
+import { runPipeline } from '../pipeline/run.ts';
+import { openLocalQueue, receiveWakes } from '../queue/local.ts';
+import { openRecord } from '../record/context.ts';
+import { openSqliteClient } from '../store/sqlite/client.ts';
+import { createTelemetry } from '../telemetry/events.ts';
+import { createLogger } from '../telemetry/logger.ts';
+import { createMetrics, type MetricsSnapshot } from '../telemetry/metrics.ts';
+
+export interface WorkThreadData {
+  config: Config;
+  /** Text of the root key file: threads share no key objects. */
+  rootKeys: string;
+  channels: Channel[];
+  storeFolder: string;
+  storePort: MessagePort;
+  wakePort: MessagePort;
+}
+
+export type WorkOrder =
+  | { kind: 'channels'; channels: Channel[] }
+  | { kind: 'load-mappings' }
+  | { kind: 'root-keys'; rootKeys: string }
+  | { kind: 'invalidate' }
+  | { kind: 'close' };
+
+export type WorkNews =
+  | { kind: 'ready' }
+  | { kind: 'finished'; results: Finished[] }
+  | { kind: 'mappings'; maps: number; problems: FileProblem[] }
+  | { kind: 'state'; depth: { waiting: number; active: number }; metrics: MetricsSnapshot }
+  | { kind: 'closed' };
+
+export interface FileProblem {
+  file: string;
+  line: number;
+  text: string;
+}
+
+/** Messages read from one key's inbox in one trip. */
+const INBOX_MAX = 16;
+const STATE_INTERVAL_MS = 2_000;
+
+async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<void> {
+  const { config } = data;
+  const tell = (news: WorkNews) => main.postMessage(news);
+  const logger = createLogger({ level: config.logLevel });
+  const telemetry = createTelemetry(logger, createMetrics());
+  const store = await openSqliteClient({ folder: data.storeFolder, port: data.storePort });
+  const rootKeys = parseRootKeys(data.rootKeys);
+  const record = openRecord({ store, rootKeys, clock: Date.now });
+  let channels = byName(data.channels);
+  let mappings = await loadAndTell(config.mappingsDir, tell);
+  const queue = openLocalQueue({ waitingMax: config.limits.waitingMax });
+  receiveWakes(data.wakePort, queue);
+  const work = startWork({
+    record,
+    queue,
+    telemetry,
+    channel: (name) => channels.get(name),
+    pipeline: (input) => runPipeline(input, { mappings, validateResource }),
+    finished: inBatches((results) => tell({ kind: 'finished', results })),
+    limits: {
+      workConcurrency: config.limits.workConcurrency,
+      sweepIntervalMs: config.limits.sweepIntervalMs,
+      inboxMax: INBOX_MAX,
+    },
+  });
+  const timer = setInterval(async () => {
+    const metrics = await telemetry.metrics.exportSnapshot();
+    tell({ kind: 'state', depth: queue.depth(), metrics });
+  }, STATE_INTERVAL_MS);
+  const orders: { [K in WorkOrder['kind']]: (order: Extract<WorkOrder, { kind: K }>) => unknown } =
+    {
+      channels: (order) => {
+        channels = byName(order.channels);
+      },
+      'load-mappings': async () => {
+        mappings = await loadAndTell(config.mappingsDir, tell);
+      },
+      'root-keys': (order) => record.keyring.useRootKeys(parseRootKeys(order.rootKeys)),
+      invalidate: () => record.invalidate('patient'),
+      close: async () => {
+        clearInterval(timer);
+        await work.close();
+        await record.close();
+        await store.close();
+        data.wakePort.close();
+        logger.flush();
+        tell({ kind: 'closed' });
+        main.close();
+      },
+    };
+  main.on('message', (order: WorkOrder) => void orders[order.kind](order as never));
+  tell({ kind: 'ready' });
+}
+
+function byName(channels: Channel[]): Map<string, Channel> {
+  return new Map(channels.map((channel) => [channel.name, channel]));
+}
+
+async function loadAndTell(folder: string, tell: (news: WorkNews) => void): Promise<MappingSet> {
+  const { set, faults } = await loadMappings(folder);
+  const maps = set.sites.get('')?.messages.size ?? 0;
+  tell({
+    kind: 'mappings',
+    maps,
+    problems: faults.map(({ file, line, text }) => ({ file, line, text })),
+  });
+  return set;
+}
+
+/** Results of one turn of the event loop leave as one message. */
+function inBatches(send: (results: Finished[]) => void): (result: Finished) => void {
+  let pending: Finished[] = [];
+  return (result) => {
+    if (pending.length === 0) {
+      setImmediate(() => {
+        const results = pending;
+        pending = [];
+        send(results);
+      });
+    }
+    pending.push(result);
+  };
+}
+
+if (parentPort) await runWorkThread(workerData as WorkThreadData, parentPort);

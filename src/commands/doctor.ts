@@ -1,0 +1,181 @@
+// artery doctor: looks at everything that a start needs, and says what is wrong and what to do.
+// It changes nothing.
+import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import type { Command } from 'commander';
+import { type LoadedChannels, loadChannels } from '../config/channels.ts';
+import type { Config } from '../config/config.ts';
+import { formatProblem } from '../config/faults.ts';
+import { readRunFile, runFilePath } from '../config/run-file.ts';
+import { act, type Call, columns, example } from './call.ts';
+import type { CommandContext } from './context.ts';
+import { checkMaps } from './map.ts';
+import { EXIT, type ExitCode } from './outcome.ts';
+
+interface Check {
+  name: string;
+  state: 'ok' | 'warning' | 'failed';
+  /** What was found and, when it is not well, what to do. */
+  text: string;
+}
+
+export function addDoctor(program: Command, context: CommandContext): void {
+  const doctor = program
+    .command('doctor')
+    .description('check the machine, the settings and the files; changes nothing')
+    .action(act(context, examine));
+  example(doctor, 'doctor', 'doctor --json');
+}
+
+async function examine(call: Call<unknown>): Promise<ExitCode | undefined> {
+  const config = call.config();
+  const loaded = loadChannels(config.channelsDir, config);
+  const checks: Check[] = [
+    checkNode(),
+    await checkSqlite(),
+    checkFolder(config),
+    checkSpace(config),
+    checkClock(call.context.now()),
+    checkRootKey(config),
+    checkChannels(loaded),
+    await checkMappings(config),
+    ...(await checkPorts(config, loaded)),
+  ];
+  const marks = { ok: 'ok', warning: 'warn', failed: 'FAIL' };
+  const rows = checks.map((check) => [marks[check.state], check.name, check.text]);
+  call.print({ checks }, columns(rows));
+  return checks.some((check) => check.state === 'failed') ? EXIT.failed : undefined;
+}
+
+function checkNode(): Check {
+  const { node } = process.versions;
+  if (Number(node.split('.')[0]) >= 24) return ok('node', node);
+  return failed('node', `${node}: Node 24 is needed; run npm ci with scripts allowed`);
+}
+
+async function checkSqlite(): Promise<Check> {
+  try {
+    const { DatabaseSync } = await import('node:sqlite');
+    const database = new DatabaseSync(':memory:');
+    const row = database.prepare('SELECT sqlite_version() AS version').get();
+    database.exec("CREATE VIRTUAL TABLE t USING fts5(c, content='', contentless_delete=1)");
+    database.close();
+    return ok('sqlite', `${String(row?.version)} with FTS5`);
+  } catch {
+    return failed('sqlite', 'node:sqlite with FTS5 is missing: install Node 24');
+  }
+}
+
+function checkFolder(config: Config): Check {
+  const folder = config.dataDir;
+  const there = existsSync(folder);
+  const place = there ? folder : nearestFolder(folder);
+  try {
+    accessSync(place, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch {
+    return failed('data folder', `${place} cannot be written: chown it to this user`);
+  }
+  if (!there) return ok('data folder', `${folder} will be made`);
+  const others = statSync(folder).mode & 0o077;
+  if (others === 0 || process.platform === 'win32') return ok('data folder', folder);
+  return warning('data folder', `${folder} is open to others: chmod 700 ${folder}`);
+}
+
+const SPACE_MIN = 1024 ** 3;
+
+function checkSpace(config: Config): Check {
+  const place = nearestFolder(config.dataDir);
+  const { bavail, bsize } = statfsSync(place);
+  const free = bavail * bsize;
+  const text = `${(free / 1024 ** 3).toFixed(1)} GiB free`;
+  return free >= SPACE_MIN ? ok('disk', text) : warning('disk', `${text}: make room`);
+}
+
+/** A clock before this version was written, or far beyond it, is wrong. */
+function checkClock(now: number): Check {
+  const year = new Date(now).getUTCFullYear();
+  const text = new Date(now).toISOString();
+  if (year >= 2026 && year < 2100) return ok('clock', text);
+  return failed('clock', `${text} cannot be right: set the clock; tokens and audit depend on it`);
+}
+
+function checkRootKey(config: Config): Check {
+  if (config.rootKey !== null) return ok('root key', 'from ARTERY_ROOT_KEY');
+  const file = config.rootKeyFile;
+  if (existsSync(file)) {
+    const open = (statSync(file).mode & 0o077) !== 0 && process.platform !== 'win32';
+    return open
+      ? failed('root key', `others can read it: chmod 600 ${file}`)
+      : ok('root key', file);
+  }
+  if (existsSync(`${config.dataDir}/store`)) {
+    return failed('root key', `${file} is missing, the data cannot be read: restore the key`);
+  }
+  return ok('root key', `${file} will be made`);
+}
+
+function checkChannels(loaded: LoadedChannels): Check {
+  const first = loaded.problems[0];
+  if (first === undefined) return ok('channels', `${loaded.channels.length} valid`);
+  const more = loaded.problems.length > 1 ? ` and ${loaded.problems.length - 1} more` : '';
+  return failed('channels', `${formatProblem(first)}${more}; see artery channel check`);
+}
+
+async function checkMappings(config: Config): Promise<Check> {
+  const checked = await checkMaps(config);
+  const first = checked.problems[0];
+  if (first === undefined) return ok('mappings', `${checked.maps} valid`);
+  return failed('mappings', `${first}; see artery map lint`);
+}
+
+async function checkPorts(config: Config, loaded: LoadedChannels): Promise<Check[]> {
+  const wanted = [{ name: 'HTTP', host: config.host, port: config.httpPort }];
+  for (const channel of loaded.channels) {
+    if (!channel.enabled || channel.source.kind !== 'mllp') continue;
+    wanted.push({ name: channel.name, host: channel.source.host, port: channel.source.port });
+  }
+  const running = readRunFile(config.dataDir);
+  return Promise.all(
+    wanted.map(async ({ name, host, port }) => {
+      const label = `port ${port} (${name})`;
+      if (port === 0 || !(await isTaken(host, port))) return ok(label, 'free');
+      if (running !== undefined) return ok(label, `in use; Artery runs (process ${running.pid})`);
+      const text = `in use by another program; free it or set another port`;
+      return failed(
+        label,
+        existsSync(runFilePath(config.dataDir)) ? `${text} (Artery died)` : text,
+      );
+    }),
+  );
+}
+
+function isTaken(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const near = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+    const socket = connect({ host: near, port });
+    const end = (taken: boolean): void => {
+      socket.destroy();
+      resolve(taken);
+    };
+    socket.setTimeout(2_000, () => end(false));
+    socket.once('connect', () => end(true));
+    socket.once('error', () => end(false));
+  });
+}
+
+function nearestFolder(folder: string): string {
+  return existsSync(folder) || dirname(folder) === folder ? folder : nearestFolder(dirname(folder));
+}
+
+function ok(name: string, text: string): Check {
+  return { name, state: 'ok', text };
+}
+
+function warning(name: string, text: string): Check {
+  return { name, state: 'warning', text };
+}
+
+function failed(name: string, text: string): Check {
+  return { name, state: 'failed', text };
+}

@@ -1,0 +1,192 @@
+// The JSON schema of a channel file: the only place where its fields, bounds and defaults stand.
+// docs/reference/channel.schema.json is this schema; what no schema can say is in channel-rules.ts.
+import { LIMITS, type LimitName, type Limits } from './limits.ts';
+
+/** HL7 table 0211 names that Artery reads; '' in MSH-18 means the channel's charset. */
+export const CHARSETS: readonly string[] = Object.freeze([
+  'ASCII',
+  'UNICODE UTF-8',
+  ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 15].map((part) => `8859/${part}`),
+  'ISO IR87',
+]);
+
+/** Defaults of numeric fields come from `limits`, so that one variable changes all channels. */
+export function channelSchema(limits: Limits): Record<string, unknown> {
+  const limit = (name: LimitName): Record<string, unknown> => ({
+    type: 'integer',
+    minimum: LIMITS[name].min,
+    maximum: LIMITS[name].max,
+    default: limits[name],
+    description: `${LIMITS[name].about} Unit: ${LIMITS[name].unit}.`,
+  });
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    $id: 'https://artery.invalid/channel.schema.json',
+    title: 'Channel',
+    description: 'One file of channels/: where messages come in and how they are read.',
+    type: 'object',
+    additionalProperties: false,
+    required: ['format', 'source'],
+    properties: {
+      ...headProperties(),
+      source: {
+        type: 'object',
+        required: ['kind'],
+        discriminator: { propertyName: 'kind' },
+        oneOf: [mllpSource(limit), httpSource(limit)],
+        description: 'Where messages come in.',
+      },
+      ...readingProperties(),
+      retry: {
+        type: 'object',
+        additionalProperties: false,
+        default: {},
+        description: 'How often and how late a message that met a passing fault is tried again.',
+        properties: {
+          attempts: limit('attemptsMax'),
+          firstDelayMs: limit('firstDelayMs'),
+          delayMsMax: limit('delayMsMax'),
+        },
+      },
+    },
+  };
+}
+
+type LimitSchema = (name: LimitName) => Record<string, unknown>;
+
+function headProperties(): Record<string, unknown> {
+  return {
+    description: { type: 'string', maxLength: 1_000, description: 'For people; not used.' },
+    enabled: { type: 'boolean', default: true, description: 'false = checked but not run.' },
+    tenant: {
+      type: 'string',
+      pattern: '^[a-z0-9][a-z0-9-]{0,31}$',
+      expected: 'a tenant name of small letters, digits and hyphens',
+      default: 'default',
+      description: 'Whose data it is.',
+    },
+    format: { enum: ['hl7v2', 'fhir', 'json'], description: 'What a message is.' },
+  };
+}
+
+function readingProperties(): Record<string, unknown> {
+  return {
+    timezone: {
+      type: 'string',
+      minLength: 1,
+      maxLength: 64,
+      default: 'UTC',
+      description: 'IANA zone of times without an offset: `Europe/Berlin`.',
+    },
+    accepts: {
+      type: 'array',
+      maxItems: 100,
+      default: [],
+      items: {
+        type: 'string',
+        pattern: '^([A-Z0-9]{3}\\^([A-Z0-9]{3}|\\*)|[A-Za-z]{1,64})$',
+        expected: 'a message type as ADT^A01 or ADT^*',
+      },
+      description: 'Message types that are taken (MSH-9); none named = all that have a map.',
+    },
+    charset: {
+      enum: CHARSETS,
+      default: 'UNICODE UTF-8',
+      description: 'Character set where MSH-18 is empty: a name of HL7 table 0211.',
+    },
+    orderBy: {
+      type: 'string',
+      maxLength: 256,
+      description: 'Field whose value orders messages: `PID-3.1` (default), `/mrn` for json.',
+    },
+    site: {
+      type: 'string',
+      pattern: '^([a-z0-9][a-z0-9-]{0,63})?$',
+      expected: 'a folder name under mappings/sites',
+      default: '',
+      description: 'Overlay folder under mappings/sites.',
+    },
+    record: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['name', 'schema'],
+      description: 'format json only: the map and the schema of a record.',
+      properties: {
+        name: {
+          type: 'string',
+          pattern: '^[A-Za-z][A-Za-z0-9_-]{0,63}$',
+          expected: 'the name of a map under mappings/messages',
+          description: 'Name of the map under mappings/messages.',
+        },
+        schema: {
+          type: 'string',
+          pattern: '^(?!.*\\.\\.)[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}\\.json$',
+          expected: 'a .json file beside or below the channel file',
+          description: 'File of the JSON schema of one record, relative to the channel file.',
+        },
+      },
+    },
+  };
+}
+
+function mllpSource(limit: LimitSchema): Record<string, unknown> {
+  const file = { type: 'string', minLength: 1, maxLength: 4_096 };
+  return {
+    title: 'MLLP',
+    additionalProperties: false,
+    required: ['kind', 'port'],
+    properties: {
+      kind: { const: 'mllp' },
+      host: {
+        type: 'string',
+        pattern: '^[A-Za-z0-9.:_-]{1,255}$',
+        expected: 'a host name or an address',
+        default: '127.0.0.1',
+        description: 'Address on which it listens.',
+      },
+      port: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 65_535,
+        description: 'TCP port; 0 = any free one.',
+      },
+      frameBytesMax: limit('frameBytesMax'),
+      idleTimeoutMs: limit('idleTimeoutMs'),
+      connectionsMax: limit('connectionsMax'),
+      inflightMax: limit('inflightMax'),
+      tls: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['certFile', 'keyFile'],
+        description: 'MLLP over TLS; `artery cert make` creates the files.',
+        properties: {
+          certFile: {
+            ...file,
+            description: 'PEM certificate chain, relative to the channel file.',
+          },
+          keyFile: { ...file, description: 'PEM private key.' },
+          caFile: {
+            type: 'string',
+            maxLength: 4_096,
+            default: '',
+            description: 'PEM CA of client certificates.',
+          },
+          requireClientCert: {
+            type: 'boolean',
+            default: false,
+            description: 'Mutual TLS: refuse senders without a certificate of that CA.',
+          },
+        },
+      },
+    },
+  };
+}
+
+function httpSource(limit: LimitSchema): Record<string, unknown> {
+  return {
+    title: 'HTTP',
+    additionalProperties: false,
+    required: ['kind'],
+    properties: { kind: { const: 'http' }, bodyBytesMax: limit('bodyBytesMax') },
+  };
+}

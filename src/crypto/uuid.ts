@@ -1,0 +1,66 @@
+// Ids: name-based UUIDs (RFC 9562 version 5) for resources, time-ordered ones (version 7) for
+// messages. Pure: the clock and, for version 7, the random bytes come in as arguments.
+import { createHash } from 'node:crypto';
+
+/** Namespace of all tenants' namespaces; a random UUID chosen once, never to be changed. */
+const ARTERY_NAMESPACE = 'b3d3a6ae-5c1f-4f0e-9c56-0a8f3e1d7c42';
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * UUID version 5 of `name` (UTF-8) in `namespace` (a UUID in lower case, see tenantNamespace).
+ * Throws RangeError when the namespace is not a UUID.
+ */
+export function uuid5(namespace: string, name: string): string {
+  if (!UUID.test(namespace)) throw new RangeError('namespace is not a UUID in lower case');
+  const digest = createHash('sha1')
+    .update(Buffer.from(namespace.replaceAll('-', ''), 'hex'))
+    .update(name, 'utf8')
+    .digest();
+  return format(digest, 0x50);
+}
+
+/** The namespace in which all ids of one tenant are made. */
+export function tenantNamespace(tenant: string): string {
+  return uuid5(ARTERY_NAMESPACE, tenant);
+}
+
+/**
+ * Id of the resource that a business key names: UUIDv5 of `type|businessKey` in the tenant's
+ * namespace. The Patient id of an Envelope's subject is `resourceId(tenant, 'Patient', subject)`.
+ */
+export function resourceId(tenant: string, type: string, businessKey: string): string {
+  return uuid5(tenantNamespace(tenant), `${type}|${businessKey}`);
+}
+
+/** Id of the Provenance of a message. */
+export function provenanceId(tenant: string, messageId: string): string {
+  return resourceId(tenant, 'Provenance', messageId);
+}
+
+/**
+ * UUID version 7: `nowMs` (ms since the epoch) and 10 random bytes.
+ * Throws RangeError when an argument is out of range.
+ */
+export function uuid7(nowMs: number, random: Uint8Array): string {
+  if (!Number.isSafeInteger(nowMs) || nowMs < 0 || nowMs >= 2 ** 48) {
+    throw new RangeError('time does not fit into 48 bits');
+  }
+  if (random.length < 10) throw new RangeError('10 random bytes are needed');
+  const bytes = Buffer.allocUnsafe(16);
+  bytes.writeUIntBE(nowMs, 0, 6);
+  bytes.set(random.subarray(0, 10), 6);
+  return format(bytes, 0x70);
+}
+
+function format(bytes: Buffer, version: number): string {
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | version;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = bytes.toString('hex', 0, 16);
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    hex.slice(12, 16),
+    hex.slice(16, 20),
+    hex.slice(20),
+  ].join('-');
+}

@@ -1,0 +1,225 @@
+// The first half of the trip: source -> intake -> ACK -> queue. A positive answer leaves only after
+// the durable write. What arrives is cut, sealed and stored here; it is understood in work.ts.
+import type { Channel } from '../model/channel.ts';
+import { type ErrorCode, toEngineError } from '../model/errors.ts';
+import type { Issue } from '../model/issue.ts';
+import type { Principal } from '../model/principal.ts';
+import {
+  acknowledgeHl7,
+  answerJson,
+  expectsApplicationAnswer,
+  type Ruling,
+  readHeader,
+} from '../pipeline/acknowledge.ts';
+import { type IntakeItem, readIntake } from '../pipeline/intake.ts';
+import type { Queue } from '../queue/port.ts';
+import { acceptMessages, type Receipt } from '../record/accept.ts';
+import type { ClinicalRecord } from '../record/context.ts';
+import type { Answer, Receive, Received } from '../source/port.ts';
+import type { Telemetry } from '../telemetry/events.ts';
+import { placesOf } from '../telemetry/fields.ts';
+import type { Finished } from './work.ts';
+
+export interface ReceiveOptions {
+  record: ClinicalRecord;
+  queue: Pick<Queue, 'wake'>;
+  telemetry: Telemetry;
+  channel(name: string): Channel | undefined;
+  /** UUIDv7 of a moment (ms since the epoch). */
+  newId(at: number): string;
+  checkRecord(channel: Channel, record: unknown): Issue[];
+  /** Accepted messages that wait, as far as this process knows. */
+  waiting(): number;
+  /** Resolves when the message reached its end; undefined when that took too long. */
+  finished(id: string): Promise<Finished | undefined>;
+  limits: { waitingMax: number; batchMessagesMax: number; jsonDepthMax: number };
+}
+
+/** What every source calls. It never rejects: whatever goes wrong is an answer. */
+export function createReceive(options: ReceiveOptions): Receive {
+  return async (received) => {
+    const begun = performance.now();
+    const channel = options.channel(received.channel);
+    if (channel === undefined) return { status: 404, frames: [] };
+    const receivedAt = new Date(received.at).toISOString();
+    const items = readIntake(received.bytes, {
+      channel,
+      receivedAt,
+      newId: () => options.newId(received.at),
+      sender: received.principal ?? `channel:${channel.name}`,
+      idempotencyKey: received.idempotencyKey ?? '',
+      checkRecord: (record) => options.checkRecord(channel, record),
+      limits: options.limits,
+    });
+    const rulings = await store(items, received, channel, options);
+    report(items, rulings, channel, performance.now() - begun, options.telemetry);
+    return channel.format === 'hl7v2'
+      ? answerHl7(items, rulings, channel, options)
+      : answerHttp(items, rulings, channel);
+  };
+}
+
+/** The answer to a frame beyond the channel's limit, of which only the head was read: AR, not kept. */
+export function refuseOversize(options: ReceiveOptions): Receive {
+  return async (received) => {
+    const channel = options.channel(received.channel);
+    if (channel === undefined) return { frames: [] };
+    const { header } = readHeader(received.bytes);
+    const id = options.newId(received.at);
+    const receivedAt = new Date(received.at).toISOString();
+    const ruling: Ruling = { id, receivedAt, verdict: 'rejected', issues: [], fault: 'TOO_LARGE' };
+    options.telemetry.emit('message.refused', {
+      channel: channel.name,
+      bytes: received.bytes.length,
+      code: 'TOO_LARGE',
+      ack: 'AR',
+    });
+    return { frames: acknowledgeHl7(header, ruling, 'both') };
+  };
+}
+
+/** Stores what is to be stored and decides what each message is told, in order. */
+async function store(
+  items: IntakeItem[],
+  received: Received,
+  channel: Channel,
+  options: ReceiveOptions,
+): Promise<Ruling[]> {
+  // A rejected HTTP body is answered with its reasons and not kept; a feed's message always is.
+  const kept = items.filter((item) => item.verdict !== 'rejected' || channel.format === 'hl7v2');
+  if (kept.length === 0) return items.map((item) => rulingOf(item));
+  if (options.waiting() >= options.limits.waitingMax) {
+    return items.map((item) => faultOf(item, 'OVERLOADED'));
+  }
+  try {
+    const receipts = await acceptMessages(
+      options.record,
+      principalOf(received, channel),
+      kept.map(({ envelope, raw, verdict, issues }) => ({
+        envelope,
+        raw,
+        verdict: verdict === 'accepted' ? 'received' : 'set-aside',
+        issues,
+      })),
+    );
+    for (const receipt of receipts) {
+      if (receipt.kind === 'accepted') {
+        options.queue.wake({ tenant: channel.tenant, orderingKey: receipt.orderingKey });
+      }
+    }
+    return items.map((item) => rulingOf(item, receipts[kept.indexOf(item)]));
+  } catch (thrown) {
+    const error = toEngineError(thrown);
+    options.telemetry.emit('store.commit-failed', {
+      code: error.code,
+      places: placesOf(error.cause ?? error),
+    });
+    return items.map((item) => faultOf(item, error.code));
+  }
+}
+
+function rulingOf(item: IntakeItem, receipt?: Receipt): Ruling {
+  const { verdict, issues } = item;
+  if (receipt?.kind === 'duplicate') {
+    const { id, receivedAt } = receipt.first;
+    return { id, receivedAt, verdict, issues };
+  }
+  const { id, receivedAt } = item.envelope;
+  if (receipt?.kind === 'id-reused') {
+    const text = 'Another message with this control id was received before; this one is set aside.';
+    const issue: Issue = { severity: 'error', code: 'duplicate', at: 'MSH-10', text };
+    return { id, receivedAt, verdict: 'error', issues: [issue] };
+  }
+  return { id, receivedAt, verdict, issues };
+}
+
+function faultOf(item: IntakeItem, fault: ErrorCode): Ruling {
+  const { id, receivedAt } = item.envelope;
+  return { id, receivedAt, verdict: 'error', issues: [], fault };
+}
+
+function principalOf(received: Received, channel: Channel): Principal {
+  const id = received.principal ?? `channel:${channel.name}`;
+  return { tenant: channel.tenant, id, scopes: [], peer: received.peer, patient: null };
+}
+
+function answerHl7(
+  items: IntakeItem[],
+  rulings: Ruling[],
+  channel: Channel,
+  options: ReceiveOptions,
+): Answer {
+  const frames: Uint8Array[] = [];
+  const later: Promise<Uint8Array[]>[] = [];
+  for (const [index, item] of items.entries()) {
+    const ruling = rulings[index] as Ruling;
+    const waits = ruling.verdict === 'accepted' && expectsApplicationAnswer(item.header);
+    frames.push(...acknowledgeHl7(item.header, ruling, waits ? 'accept' : 'both'));
+    if (waits) later.push(applicationAnswer(item, ruling, options));
+  }
+  const [first] = rulings;
+  const answer: Answer = {
+    frames,
+    contentType: 'application/hl7-v2',
+    ...httpState(first, channel),
+  };
+  if (later.length > 0) answer.later = Promise.all(later).then((answers) => answers.flat());
+  return answer;
+}
+
+/** Enhanced mode: the application's answer tells what became of the message (section 2.9.3.2). */
+async function applicationAnswer(
+  item: IntakeItem,
+  ruling: Ruling,
+  options: ReceiveOptions,
+): Promise<Uint8Array[]> {
+  const end = await options.finished(ruling.id);
+  if (end === undefined) return [];
+  const verdict = end.state === 'processed' ? 'accepted' : 'error';
+  return acknowledgeHl7(item.header, { ...ruling, verdict, issues: end.issues }, 'application');
+}
+
+function answerHttp(items: IntakeItem[], rulings: Ruling[], channel: Channel): Answer {
+  const [item, ruling] = [items[0] as IntakeItem, rulings[0] as Ruling];
+  const state = httpState(ruling, channel);
+  const { status, contentType, body } = answerJson(item, ruling, state.headers.location);
+  return { frames: [body], contentType, status, headers: isStored(ruling) ? state.headers : {} };
+}
+
+const STATUS = { accepted: 202, error: 422, rejected: 400 } as const;
+
+function httpState(ruling: Ruling | undefined, channel: Channel) {
+  const status = ruling?.fault ? 503 : STATUS[ruling?.verdict ?? 'rejected'];
+  const location = `/channels/${channel.name}/messages/${ruling?.id ?? ''}`;
+  return { status, headers: { location, 'x-message-id': ruling?.id ?? '' } };
+}
+
+function isStored(ruling: Ruling): boolean {
+  return ruling.fault === undefined && ruling.verdict !== 'rejected';
+}
+
+function report(
+  items: IntakeItem[],
+  rulings: Ruling[],
+  channel: Channel,
+  ms: number,
+  telemetry: Telemetry,
+): void {
+  telemetry.metrics.observeStage('receive', ms);
+  for (const [index, item] of items.entries()) {
+    const ruling = rulings[index] as Ruling;
+    const fields = { channel: channel.name, bytes: item.raw.length };
+    if (ruling.id !== item.envelope.id) {
+      telemetry.emit('message.duplicate', { id: ruling.id, channel: channel.name });
+    } else if (ruling.verdict === 'accepted') {
+      telemetry.emit('message.received', { id: ruling.id, ...fields, ms });
+    } else {
+      const ack = ruling.verdict === 'error' ? 'AE' : 'AR';
+      telemetry.emit('message.refused', {
+        ...fields,
+        code: ruling.fault ?? 'INVALID_CONTENT',
+        ack,
+      });
+    }
+  }
+}

@@ -1,0 +1,45 @@
+// The process: arguments, streams and signals. What the commands do is commands/.
+import type { CommandContext } from './commands/context.ts';
+import { runProgram } from './commands/program.ts';
+import { processEnvironment } from './config/config.ts';
+
+/** Runs the command of `process.argv` and sets the exit code. */
+export async function runMain(): Promise<void> {
+  const context: CommandContext = {
+    out: (text) => void process.stdout.write(`${text}\n`),
+    note: (text) => void process.stderr.write(`${text}\n`),
+    outBytes: (bytes) => void process.stdout.write(bytes),
+    environment: processEnvironment(),
+    openApp: async (config, options) => (await import('./app.ts')).openApp(config, options),
+    now: Date.now,
+    untilStopped,
+  };
+  process.stdout.on('error', leaveWhenReaderIsGone);
+  process.exitCode = await runProgram(process.argv.slice(2), context);
+  if (process.channel !== undefined) process.disconnect();
+}
+
+/**
+ * Resolves at the first SIGTERM or SIGINT, or when the launcher's pipe closes. A signal more than a
+ * second later ends the process at once; earlier ones are the terminal's and npm's echoes.
+ */
+function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    let stoppedAt = 0;
+    const stop = (): void => {
+      if (stoppedAt !== 0 && Date.now() - stoppedAt > 1_000) process.exit(1);
+      if (stoppedAt === 0) stoppedAt = Date.now();
+      resolve();
+    };
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
+    process.once('disconnect', stop);
+  });
+}
+
+/** `artery message ls | head`: the reader has seen enough. */
+function leaveWhenReaderIsGone(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+}
+
+if (import.meta.main) await runMain();

@@ -1,0 +1,56 @@
+// HL7 v2 messages: bytes to text to segments, the map by MSH-9, structure and required fields,
+// then the map's rows.
+import { decodeMessage } from '../hl7/charset.ts';
+import { groupSegments } from '../hl7/grouping.ts';
+import { type Message, parseMessage } from '../hl7/message.ts';
+import { reportUnmapped } from '../mapping/account.ts';
+import type { SiteMaps } from '../mapping/compile.ts';
+import type { MessageMap } from '../mapping/message.ts';
+import { type MapContext, mapMessage } from '../mapping/run.ts';
+import { hasErrors, type Issue } from '../model/issue.ts';
+import type { PipelineInput } from '../model/pipeline.ts';
+import { type Mapped, refuse } from './step.ts';
+
+/** Parses, checks and maps one message. */
+export function mapHl7(
+  { raw, channel }: PipelineInput,
+  maps: SiteMaps,
+  context: MapContext,
+): Mapped {
+  const decoded = decodeMessage(raw, channel.charset || undefined);
+  const message = parseMessage(decoded.text);
+  const issues: Issue[] = [...decoded.issues, ...message.issues];
+  if (hasErrors(issues)) return refuse(...issues);
+  const found = findMap(message, maps);
+  if ('severity' in found) return refuse(...issues, found);
+  return mapWith(found, message, issues, context);
+}
+
+/** The map of the message's event; another structure of the same event is not looked for. */
+function findMap(message: Message, maps: SiteMaps): MessageMap | Issue {
+  const header = message.first('MSH');
+  const event = `${header?.text(9, 1) ?? ''}^${header?.text(9, 2) ?? ''}`;
+  const map = maps.events.get(event);
+  if (map !== undefined) return map;
+  const text = 'No message map serves this type of message; add one under mappings/messages.';
+  return { severity: 'error', code: 'not-supported', at: 'MSH-9', text };
+}
+
+function mapWith(map: MessageMap, message: Message, issues: Issue[], context: MapContext): Mapped {
+  if (map.structure === null) return refuse(...issues);
+  const { root, issues: misplaced } = groupSegments(map.structure, message);
+  issues.push(...misplaced);
+  const result = mapMessage(map, message, root, context);
+  issues.push(...result.issues);
+  const accounts = result.account?.ofMessage(message, map.ignore) ?? [];
+  issues.push(...reportUnmapped(accounts));
+  const header = message.first('MSH');
+  return {
+    resources: result.resources,
+    issues,
+    accounts,
+    mapHash: map.hash,
+    provenance: result.provenance,
+    sender: header?.text(22) || header?.text(4) || header?.text(3) || '',
+  };
+}

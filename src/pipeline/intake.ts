@@ -1,0 +1,257 @@
+// The first look at what arrived: cuts it into messages and gives each its envelope and a verdict,
+// without parsing it whole. What is stored and answered is decided by flow/receive.ts.
+
+import { splitBatch } from '../hl7/batch.ts';
+import { type Header, readHeader } from '../hl7/header.ts';
+import { type Path, parsePath } from '../hl7/path.ts';
+import type { Channel } from '../model/channel.ts';
+import { hasErrors, type Issue, type IssueCode } from '../model/issue.ts';
+import type { Envelope } from '../model/message.ts';
+import type { Resource } from '../model/resource.ts';
+
+export interface IntakeContext {
+  channel: Channel;
+  /** ISO 8601 instant in UTC with milliseconds. */
+  receivedAt: string;
+  /** Makes the UUIDv7 of each message. */
+  newId(): string;
+  /** Principal id; the sender where the message itself names none. */
+  sender: string;
+  /** Idempotency-Key header, '' = none. */
+  idempotencyKey: string;
+  /** Findings about a JSON record by the channel's schema. */
+  checkRecord(record: unknown): Issue[];
+  limits: { batchMessagesMax: number; jsonDepthMax: number };
+}
+
+export interface IntakeItem {
+  envelope: Envelope;
+  raw: Uint8Array;
+  /** `error`: can be mended and sent again (AE, 422); `rejected`: is not for us (AR, 400). */
+  verdict: 'accepted' | 'error' | 'rejected';
+  issues: Issue[];
+  /** hl7v2 only; absent when there is no readable MSH. */
+  header?: Header;
+}
+
+/** Never throws; bytes that hold no message at all give one rejected item, so nothing is lost. */
+export function readIntake(bytes: Uint8Array, context: IntakeContext): IntakeItem[] {
+  if (context.channel.format === 'hl7v2') return readHl7(bytes, context);
+  return [readJson(bytes, context)];
+}
+
+// ---- HL7 v2
+
+function readHl7(bytes: Uint8Array, context: IntakeContext): IntakeItem[] {
+  const batch = splitBatch(bytes);
+  const { batchMessagesMax } = context.limits;
+  if (batch.messages.length === 0 || batch.messages.length > batchMessagesMax) {
+    const text = `There are ${batch.messages.length} messages; 1 to ${batchMessagesMax} are taken.`;
+    const issues = [...batch.issues, errorIssue('MSH', 'structure', text)];
+    const envelope = envelopeOf(context, { sender: context.sender, controlId: '', type: '' });
+    return [{ envelope, raw: bytes, verdict: 'rejected', issues }];
+  }
+  const orderBy = parsePath(context.channel.orderBy);
+  return batch.messages.map(({ start, end }, index) => {
+    const item = readHl7Message(bytes.subarray(start, end), orderBy, context);
+    return index === 0 ? { ...item, issues: [...batch.issues, ...item.issues] } : item;
+  });
+}
+
+function readHl7Message(
+  raw: Uint8Array,
+  orderBy: Path | undefined,
+  context: IntakeContext,
+): IntakeItem {
+  const { charset } = context.channel;
+  const { header, issues } = readHeader(raw, { charset, ...(orderBy ? { orderBy } : {}) });
+  if (header === undefined) {
+    const envelope = envelopeOf(context, { sender: context.sender, controlId: '', type: '' });
+    return { envelope, raw, verdict: 'rejected', issues };
+  }
+  const envelope = envelopeOf(context, header);
+  const refusal = refusalOf(header, context.channel);
+  return {
+    envelope,
+    raw,
+    header,
+    verdict: refusal?.verdict ?? (hasErrors(issues) ? 'error' : 'accepted'),
+    issues: refusal ? [...issues, refusal.issue] : issues,
+  };
+}
+
+type Refusal = { verdict: 'error' | 'rejected'; issue: Issue };
+
+/** What the header alone shows: HL7 v2.5.1 section 2.9.2.1 rejects type, version and processing id. */
+function refusalOf(header: Header, channel: Channel): Refusal | undefined {
+  const reject = (at: string, code: IssueCode, text: string): Refusal => ({
+    verdict: 'rejected',
+    issue: errorIssue(at, code, text),
+  });
+  if (header.isAcknowledgement) {
+    return reject('MSH-9', 'not-supported', 'An acknowledgement was sent where messages come in.');
+  }
+  if (!/^2(\.\d+)*$/.test(header.version) && header.version !== '') {
+    return reject('MSH-12', 'not-supported', 'The version is not one of HL7 v2.');
+  }
+  if (!isAccepted(header, channel.accepts)) {
+    return reject('MSH-9', 'not-supported', 'This channel does not take messages of that type.');
+  }
+  if (header.controlId === '') {
+    const text = 'A control id is required: without it a repeated message cannot be told.';
+    return { verdict: 'error', issue: errorIssue('MSH-10', 'required', text) };
+  }
+  return undefined;
+}
+
+function isAccepted(header: Header, accepts: readonly string[]): boolean {
+  if (accepts.length === 0) return true;
+  return accepts.some((pattern) => {
+    const [code, event] = pattern.split('^');
+    return code === header.code && (event === undefined || event === '*' || event === header.event);
+  });
+}
+
+// ---- FHIR and JSON records
+
+function readJson(bytes: Uint8Array, context: IntakeContext): IntakeItem {
+  const parsed = parseJson(bytes, context.limits.jsonDepthMax);
+  const base = { sender: context.sender, controlId: context.idempotencyKey, type: '' };
+  if ('issue' in parsed) {
+    const envelope = envelopeOf(context, base);
+    return { envelope, raw: bytes, verdict: 'rejected', issues: [parsed.issue] };
+  }
+  const item =
+    context.channel.format === 'fhir'
+      ? readFhir(parsed.value, base)
+      : readRecord(parsed.value, base, context);
+  return {
+    envelope: envelopeOf(context, item.known),
+    raw: bytes,
+    verdict: hasErrors(item.issues) ? 'rejected' : 'accepted',
+    issues: item.issues,
+  };
+}
+
+type Known = Pick<Envelope, 'sender' | 'controlId' | 'type'> &
+  Partial<Pick<Envelope, 'subject' | 'orderingKey'>>;
+
+function readFhir(value: unknown, base: Known): { known: Known; issues: Issue[] } {
+  const type = isObject(value) ? value.resourceType : undefined;
+  if (!isObject(value) || typeof type !== 'string' || !/^[A-Z][A-Za-z]{1,63}$/.test(type)) {
+    const text = 'A FHIR resource is expected: a JSON object with a resourceType.';
+    return { known: base, issues: [errorIssue('resourceType', 'structure', text)] };
+  }
+  const resource = value as Resource;
+  const identifier = isObject(resource.identifier) ? resource.identifier.value : undefined;
+  const own = type === 'Bundle' && typeof identifier === 'string' ? identifier : '';
+  const known = { ...base, type, controlId: base.controlId || own, ...subjectOf(resource) };
+  return { known, issues: [] };
+}
+
+/** The first Patient's first identifier, as PID-3 would say it; else the patient referred to. */
+function subjectOf(resource: Resource): Pick<Known, 'subject' | 'orderingKey'> {
+  const resources = [resource, ...entryResources(resource)];
+  for (const candidate of resources) {
+    if (candidate.resourceType !== 'Patient' || !Array.isArray(candidate.identifier)) continue;
+    const [first] = candidate.identifier as unknown[];
+    if (!isObject(first) || typeof first.value !== 'string') continue;
+    const system = typeof first.system === 'string' ? first.system : '';
+    return { subject: `${system}|${first.value}`, orderingKey: first.value };
+  }
+  for (const candidate of resources) {
+    const reference = candidate.subject ?? candidate.patient;
+    if (isObject(reference) && typeof reference.reference === 'string') {
+      return { orderingKey: reference.reference };
+    }
+  }
+  return {};
+}
+
+function entryResources(resource: Resource): Resource[] {
+  if (resource.resourceType !== 'Bundle' || !Array.isArray(resource.entry)) return [];
+  return resource.entry.flatMap((entry: unknown) =>
+    isObject(entry) && isObject(entry.resource) ? [entry.resource as Resource] : [],
+  );
+}
+
+function readRecord(
+  value: unknown,
+  base: Known,
+  context: IntakeContext,
+): { known: Known; issues: Issue[] } {
+  const { channel } = context;
+  const known = { ...base, type: channel.record?.name ?? '' };
+  const issues = context.checkRecord(value);
+  const key = valueAt(value, channel.orderBy);
+  if (key === '') return { known, issues };
+  return {
+    known: { ...known, orderingKey: key, subject: `urn:artery:channel:${channel.name}|${key}` },
+    issues,
+  };
+}
+
+/** JSON Pointer (RFC 6901) to a text or number; '' where there is none. */
+function valueAt(value: unknown, pointer: string): string {
+  let found = value;
+  for (const part of pointer.split('/').slice(1)) {
+    const name = part.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (typeof found !== 'object' || found === null || !Object.hasOwn(found, name)) return '';
+    found = (found as Record<string, unknown>)[name];
+  }
+  return typeof found === 'string' || typeof found === 'number' ? String(found) : '';
+}
+
+function parseJson(bytes: Uint8Array, depthMax: number): { value: unknown } | { issue: Issue } {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    if (depthOf(text) > depthMax) {
+      const limit = `It is nested deeper than ${depthMax} levels.`;
+      return { issue: errorIssue('', 'too-long', limit) };
+    }
+    return { value: JSON.parse(text) };
+  } catch {
+    // The parser's own words quote the text, which may be patient data.
+    return { issue: errorIssue('', 'structure', 'The body is not JSON in UTF-8.') };
+  }
+}
+
+/** Nesting of brackets outside strings; cheap, and right for well-formed JSON. */
+function depthOf(text: string): number {
+  let [depth, deepest, inString] = [0, 0, false];
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (inString) {
+      if (code === 0x5c) at += 1;
+      else if (code === 0x22) inString = false;
+    } else if (code === 0x22) inString = true;
+    else if (code === 0x7b || code === 0x5b) deepest = Math.max(deepest, ++depth);
+    else if (code === 0x7d || code === 0x5d) depth -= 1;
+  }
+  return deepest;
+}
+
+function envelopeOf(context: IntakeContext, known: Known): Envelope {
+  const { channel } = context;
+  return {
+    id: context.newId(),
+    tenant: channel.tenant,
+    channel: channel.name,
+    format: channel.format,
+    receivedAt: context.receivedAt,
+    sender: known.sender,
+    controlId: known.controlId,
+    type: known.type,
+    subject: known.subject ?? '',
+    // Without a key of its own a message keeps the channel's order: slower, never wrong.
+    orderingKey: known.orderingKey || `channel ${channel.name}`,
+  };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function errorIssue(at: string, code: IssueCode, text: string): Issue {
+  return { severity: 'error', code, at, text };
+}

@@ -1,0 +1,85 @@
+// The pipeline: one message to FHIR resources, all its issues at once. Pure; parse, validate and
+// map are in the files beside it. It stores nothing and decides no acknowledgement.
+import { patientCompartment } from '../fhir/compartment.ts';
+import type { MappingSet } from '../mapping/compile.ts';
+import { hasErrors, type Issue } from '../model/issue.ts';
+import type { PipelineInput, PipelineOutput } from '../model/pipeline.ts';
+import type { MappedResource } from '../model/resource.ts';
+import { mapFhir } from './fhir.ts';
+import { mapHl7 } from './hl7.ts';
+import { mapJson } from './json.ts';
+import { completeProvenance } from './provenance.ts';
+import { type Mapped, NO_SITE, refuse } from './step.ts';
+
+export interface PipelineContext {
+  mappings: MappingSet;
+  /** All faults of a resource (fhir/validate.ts). */
+  validateResource(resource: unknown): Issue[];
+  /** true = the output lists the fate of every field. Costly. */
+  account?: boolean;
+}
+
+/** More issues than this are cut off, errors first kept. */
+export const ISSUES_MAX = 500;
+
+/**
+ * Runs a message through parse, validate, map and FHIR validation. With an issue of severity
+ * `error` no resource is given. The same input and map give the same output, byte for byte.
+ */
+export function runPipeline(input: PipelineInput, context: PipelineContext): PipelineOutput {
+  const mapped = mapInput(input, context);
+  const { issues } = mapped;
+  const provenance = completeProvenance(mapped, input);
+  if (provenance !== null) mapped.resources.push(provenance);
+  for (const { resource } of mapped.resources) {
+    for (const found of context.validateResource(resource)) issues.push(found);
+  }
+  const failed = hasErrors(issues);
+  const compartments = new Set<string>();
+  const resources: MappedResource[] = mapped.resources.map((item) => {
+    const compartment = patientCompartment(item.resource);
+    if (compartment !== null && item !== provenance) compartments.add(compartment);
+    return { ...item, compartment };
+  });
+  const [only] = compartments;
+  const compartment = compartments.size === 1 && only !== undefined ? only : null;
+  const last = resources.at(-1);
+  if (provenance !== null && last !== undefined) last.compartment = compartment;
+  return {
+    resources: failed ? [] : resources,
+    issues: limitIssues(issues),
+    accounts: mapped.accounts,
+    mapHash: mapped.mapHash,
+    compartment: failed ? null : compartment,
+  };
+}
+
+function mapInput(input: PipelineInput, context: PipelineContext): Mapped {
+  const { channel, envelope } = input;
+  if (envelope.format === 'fhir') return mapFhir(input);
+  const maps = context.mappings.sites.get(channel.site);
+  if (maps === undefined) return refuse(NO_SITE);
+  const zone = context.mappings.zoneOf(channel.timezone);
+  if (zone === undefined) return refuse(WRONG_ZONE);
+  const { tenant, id: messageId } = envelope;
+  const mapContext = { tenant, messageId, zone, account: context.account === true };
+  return envelope.format === 'hl7v2'
+    ? mapHl7(input, maps, mapContext)
+    : mapJson(input, maps, mapContext);
+}
+
+const WRONG_ZONE: Issue = {
+  severity: 'error',
+  code: 'processing',
+  at: 'channel.timezone',
+  text: "The channel's timezone is not an IANA zone name.",
+};
+
+function limitIssues(issues: readonly Issue[]): Issue[] {
+  if (issues.length <= ISSUES_MAX) return [...issues];
+  const rank = { error: 0, warning: 1, information: 2 };
+  const sorted = issues.toSorted((a, b) => rank[a.severity] - rank[b.severity]);
+  const text = `${issues.length - ISSUES_MAX} more issues are not listed.`;
+  const cut: Issue = { severity: 'information', code: 'too-long', at: '', text };
+  return [...sorted.slice(0, ISSUES_MAX), cut];
+}

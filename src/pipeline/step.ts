@@ -1,0 +1,34 @@
+// What every kind of mapping hands to the rest of the pipeline.
+import type { JsonObject } from '../mapping/json.ts';
+import type { Issue } from '../model/issue.ts';
+import type { FieldAccount, Resource, WriteMode } from '../model/resource.ts';
+
+export interface MappedItem {
+  resource: Resource & { id: string };
+  mode: WriteMode;
+  cleared: string[];
+}
+
+export interface Mapped {
+  /** In write order, the Provenance not among them. */
+  resources: MappedItem[];
+  issues: Issue[];
+  accounts: FieldAccount[];
+  mapHash: string;
+  /** What the map's rows say of the Provenance. */
+  provenance: JsonObject;
+  /** Name of the organization that sent the message, '' = not known. */
+  sender: string;
+}
+
+export const NO_SITE: Issue = {
+  severity: 'error',
+  code: 'not-found',
+  at: 'channel.site',
+  text: "There is no folder of that name under mappings/sites; the channel's site is wrong.",
+};
+
+/** A message of which nothing could be mapped. */
+export function refuse(...issues: Issue[]): Mapped {
+  return { resources: [], issues, accounts: [], mapHash: '', provenance: {}, sender: '' };
+}

@@ -1,0 +1,243 @@
+// Intake: makes received messages durable, sealed, once. Knows nothing of their content but the
+// envelope; what to answer to whom is decided by flow/receive.ts.
+import { entryText } from '../audit/entry.ts';
+import { EngineError } from '../model/errors.ts';
+import type { Issue } from '../model/issue.ts';
+import type { Envelope, MessageState } from '../model/message.ts';
+import type { Principal } from '../model/principal.ts';
+import type { AuditDraft, Conflict, IntakeRow, IntakeWrite } from '../store/port.ts';
+import { AttemptKeys, retryConflicts } from './commit.ts';
+import type { ClinicalRecord } from './context.ts';
+import {
+  dedupeToken,
+  emptyOutcome,
+  openOutcome,
+  orderingToken,
+  sealMessage,
+  sealOutcome,
+  subjectCompartment,
+} from './message-body.ts';
+import type { TenantKeys } from './tenant-keys.ts';
+import { actor } from './trail.ts';
+
+export interface Arrival {
+  envelope: Envelope;
+  raw: Uint8Array;
+  /** `set-aside`: stored and never processed by itself (refused, or not readable). */
+  verdict: 'received' | 'set-aside';
+  /** Why it is set aside; kept sealed. Not kept for `received`: the pipeline finds them again. */
+  issues: Issue[];
+}
+
+export type Receipt =
+  | {
+      kind: 'accepted';
+      seq: number;
+      /** Blind token of the ordering key: `queue.wake({ tenant, orderingKey })`. */
+      orderingKey: string;
+    }
+  /** Same channel, sender and control id, same bytes: nothing was stored, answer as the first. */
+  | { kind: 'duplicate'; first: FirstMessage }
+  /** Same channel, sender and control id, other bytes: stored set-aside. */
+  | { kind: 'id-reused'; seq: number; first: FirstMessage };
+
+export interface FirstMessage {
+  id: string;
+  /** ISO 8601. */
+  receivedAt: string;
+  state: MessageState;
+  /** Issues of its outcome; empty while it waits, and when its patient was forgotten. */
+  issues: Issue[];
+}
+
+/** An arrival with its tokens; `first` is set once an earlier message of the same id is known. */
+interface Prepared {
+  arrival: Arrival;
+  orderingKey: string;
+  dedupe: string | null;
+  digest: string;
+  first: (FirstMessage & { digest: string }) | null;
+}
+
+const ID_REUSED: Issue = {
+  severity: 'error',
+  code: 'duplicate',
+  at: 'MSH-10',
+  text: 'Another message with other content was received under this control id before.',
+};
+
+/**
+ * Stores all items in one commit; durable when the promise resolves, one receipt per item in
+ * order. All items are of the tenant of `principal`. `who` of the audit entry is the principal.
+ * Throws STORE_UNAVAILABLE (nothing was stored).
+ */
+export async function acceptMessages(
+  record: ClinicalRecord,
+  principal: Principal,
+  items: Arrival[],
+): Promise<Receipt[]> {
+  const tenant = await record.keyring.tenant(principal.tenant);
+  const prepared = items.map((arrival) => prepare(tenant, arrival));
+  markTwins(prepared);
+  return retryConflicts(
+    record,
+    principal.tenant,
+    () => commitArrivals(record, tenant, principal, prepared),
+    (conflict) => markKnown(record, tenant, prepared, conflict),
+  );
+}
+
+function prepare(tenant: TenantKeys, arrival: Arrival): Prepared {
+  const { envelope, raw } = arrival;
+  if (envelope.tenant !== tenant.tenant) {
+    throw new EngineError('FORBIDDEN', 'A message is of another tenant than its sender.');
+  }
+  return {
+    arrival,
+    orderingKey: orderingToken(tenant, envelope),
+    dedupe: dedupeToken(tenant, envelope),
+    digest: tenant.blinder.digest('message', raw),
+    first: null,
+  };
+}
+
+/** Two arrivals with one id in the same batch: the earlier one is the first. */
+function markTwins(prepared: Prepared[]): void {
+  if (prepared.length < 2) return;
+  const seen = new Map<string, Prepared>();
+  for (const each of prepared) {
+    if (each.dedupe === null) continue;
+    const earlier = seen.get(each.dedupe);
+    if (earlier === undefined) {
+      seen.set(each.dedupe, each);
+      continue;
+    }
+    const { envelope, verdict, issues } = earlier.arrival;
+    each.first = {
+      id: envelope.id,
+      receivedAt: envelope.receivedAt,
+      state: verdict,
+      issues: verdict === 'set-aside' ? issues : [],
+      digest: earlier.digest,
+    };
+  }
+}
+
+async function commitArrivals(
+  record: ClinicalRecord,
+  tenant: TenantKeys,
+  principal: Principal,
+  prepared: Prepared[],
+): Promise<Receipt[]> {
+  const keys = new AttemptKeys(record, tenant.tenant);
+  const intake: IntakeWrite[] = [];
+  for (const each of prepared) {
+    if (!isDuplicate(each)) intake.push(await sealArrival(record, tenant, keys, each));
+  }
+  const audit = prepared.map((each) => draftEntry(record, principal, each));
+  const unit = { tenant: tenant.tenant, intake, keys: keys.writes(), audit };
+  const { intakeSeqs } = await record.store.commit(unit);
+  keys.keep();
+  let stored = 0;
+  return prepared.map((each) => {
+    if (isDuplicate(each)) return { kind: 'duplicate', first: firstOf(each) };
+    const seq = intakeSeqs[stored] ?? 0;
+    stored += 1;
+    if (each.first !== null) return { kind: 'id-reused', seq, first: firstOf(each) };
+    return { kind: 'accepted', seq, orderingKey: each.orderingKey };
+  });
+}
+
+function isDuplicate({ first, digest }: Prepared): boolean {
+  return first !== null && first.digest === digest;
+}
+
+function firstOf({ first }: Prepared): FirstMessage {
+  if (first === null) throw new EngineError('INTERNAL', 'A duplicate without its first message.');
+  const { digest: _, ...told } = first;
+  return told;
+}
+
+async function sealArrival(
+  record: ClinicalRecord,
+  tenant: TenantKeys,
+  keys: AttemptKeys,
+  each: Prepared,
+): Promise<IntakeWrite> {
+  const { envelope, raw, verdict } = each.arrival;
+  const key = await keys.of(subjectCompartment(tenant, envelope));
+  const reused = each.first !== null;
+  const issues = reused ? [ID_REUSED, ...each.arrival.issues] : each.arrival.issues;
+  const state = reused ? 'set-aside' : verdict;
+  return {
+    id: envelope.id,
+    channel: envelope.channel,
+    format: envelope.format,
+    receivedAt: Date.parse(envelope.receivedAt),
+    state,
+    orderingKey: each.orderingKey,
+    dedupe: reused ? null : each.dedupe,
+    digest: each.digest,
+    body: sealMessage(record, key, envelope, raw),
+    detail: state === 'received' ? null : sealOutcome(record, key, envelope, emptyOutcome(issues)),
+  };
+}
+
+function draftEntry(record: ClinicalRecord, principal: Principal, each: Prepared): AuditDraft {
+  const { envelope, verdict } = each.arrival;
+  const duplicate = isDuplicate(each);
+  const kept = each.first === null && verdict === 'received';
+  const entry = entryText({
+    action: duplicate ? 'duplicate' : 'receive',
+    outcome: duplicate || kept ? 'success' : 'failure',
+    ...actor(principal),
+    channel: envelope.channel,
+    message: duplicate ? firstOf(each).id : envelope.id,
+    input: each.digest,
+    ...(duplicate || kept ? {} : { detail: each.first === null ? 'set-aside' : 'id-reused' }),
+  });
+  return { at: record.clock(), entry };
+}
+
+/** After a duplicate: one look for all arrivals, so that a batch of repeats costs one retry. */
+async function markKnown(
+  record: ClinicalRecord,
+  tenant: TenantKeys,
+  prepared: Prepared[],
+  conflict: Conflict,
+): Promise<void> {
+  if (conflict.kind !== 'duplicate-message') return;
+  const found = await Promise.all(
+    prepared.map(async (each) => {
+      if (each.dedupe === null) return false;
+      const filter = { dedupe: each.dedupe };
+      const [row] = await record.store.intake.list(tenant.tenant, filter, 1);
+      if (row === undefined) return false;
+      const fresh = each.first === null;
+      // A twin too: the one before it in the batch turns out not to be the first.
+      each.first = await tellFirst(record, tenant.tenant, row);
+      return fresh;
+    }),
+  );
+  if (found.includes(true)) return;
+  throw new EngineError('INTERNAL', `The message id ${conflict.id} was given twice.`);
+}
+
+async function tellFirst(
+  record: ClinicalRecord,
+  tenant: string,
+  row: IntakeRow,
+): Promise<FirstMessage & { digest: string }> {
+  const receivedAt = new Date(row.receivedAt).toISOString();
+  const { id, state, digest } = row;
+  return { id, receivedAt, state, digest, issues: await issuesOf(record, tenant, row) };
+}
+
+async function issuesOf(record: ClinicalRecord, tenant: string, row: IntakeRow): Promise<Issue[]> {
+  try {
+    return (await openOutcome(record, tenant, row))?.issues ?? [];
+  } catch (thrown) {
+    if (thrown instanceof EngineError && thrown.code === 'KEY_DESTROYED') return [];
+    throw thrown;
+  }
+}

@@ -1,0 +1,179 @@
+// The audit log as seen from above: record an event, sign a checkpoint, verify, read. What an entry
+// and a chain are is audit/; which access is logged is decided where it happens.
+import { auditEventOf } from '../audit/auditevent.ts';
+import { type AuditAction, entryText, parseEntry, versionRef } from '../audit/entry.ts';
+import { type ChainFault, type KnownPoint, messageKey, walkChain } from '../audit/verify.ts';
+import {
+  publicKeyOf,
+  publicKeyPem,
+  signCheckpoint,
+  thumbprint,
+  verifyCheckpoint,
+} from '../crypto/sign.ts';
+import { uuid5 } from '../crypto/uuid.ts';
+import type { Principal } from '../model/principal.ts';
+import type { Resource } from '../model/resource.ts';
+import type { Checkpoint } from '../store/port.ts';
+import type { ClinicalRecord } from './context.ts';
+import { signingKeyId } from './tenant-keys.ts';
+import { actor } from './trail.ts';
+
+/** Engine events that are no read or write of a resource. Never a value of a patient in `detail`. */
+export interface EngineEvent {
+  action: Extract<AuditAction, 'deny' | 'refuse' | 'backup' | 'config' | 'start' | 'stop'>;
+  outcome: 'success' | 'failure';
+  /** Short technical words: an error code, a channel's or file's name. */
+  detail?: string;
+  channel?: string;
+}
+
+const WALK_PAGE = 2_000;
+/** The newest messages, and versions of each type, that must have left an entry. */
+const CROSS_CHECKED = 1_000;
+
+/** Durable when the promise resolves. */
+export async function recordEvent(
+  record: ClinicalRecord,
+  principal: Principal,
+  event: EngineEvent,
+): Promise<void> {
+  const entry = entryText({ ...event, ...actor(principal) });
+  await record.store.commit({ tenant: principal.tenant, audit: [{ at: record.clock(), entry }] });
+}
+
+/** A checkpoint with all that is needed to check it without the database: append it to a file. */
+export interface Anchor extends Checkpoint {
+  tenant: string;
+  /** Ed25519 public key, SPKI PEM. */
+  publicKey: string;
+}
+
+/** Signs the chain as it stands; undefined when nothing was added since the last one. */
+export async function checkpointAudit(
+  record: ClinicalRecord,
+  tenant: string,
+): Promise<Anchor | undefined> {
+  const { signing } = await record.keyring.tenant(tenant);
+  const { seq, hash } = await record.store.audit.head(tenant);
+  if (seq === 0 || seq === (await lastCheckpoint(record, tenant))) return undefined;
+  const body = { tenant, seq, hash, at: record.clock() };
+  const signature = signCheckpoint(signing.privateKey, body);
+  const checkpoint = { seq, hash, at: body.at, signature, keyId: signing.id };
+  await record.store.commit({ tenant, checkpoint });
+  record.checkpointed.set(tenant, seq);
+  return { ...checkpoint, tenant, publicKey: publicKeyPem(signing.publicKey) };
+}
+
+async function lastCheckpoint(record: ClinicalRecord, tenant: string): Promise<number> {
+  const known = record.checkpointed.get(tenant);
+  if (known !== undefined) return known;
+  const stored = await record.store.audit.checkpoints(tenant);
+  return stored.reduce((most, { seq }) => Math.max(most, seq), 0);
+}
+
+export interface AuditReport {
+  ok: boolean;
+  /** Entries that were walked and are good, and the last link of them. */
+  entries: number;
+  head: { seq: number; hash: string };
+  /** Checkpoints and anchors that were compared. */
+  checkpoints: number;
+  /** The first bad place: its seq, and what is wrong with it. */
+  fault?: { seq: number; reason: string };
+}
+
+/**
+ * Walks the whole chain: links, checkpoints, given anchors, and the newest messages and resource
+ * versions, which must all have their entry (a cut-off tail shows there). Throws STORE_UNAVAILABLE.
+ */
+export async function verifyAudit(
+  record: ClinicalRecord,
+  tenant: string,
+  options: { anchors?: Anchor[] } = {},
+): Promise<AuditReport> {
+  // Before the walk: what is committed meanwhile has its entry further on than these.
+  const mustAppear = await newestWrites(record, tenant);
+  const anchors = (options.anchors ?? []).filter((anchor) => anchor.tenant === tenant);
+  const points = [...(await storedPoints(record, tenant)), ...anchors.map(anchorPoint)];
+  const walk = walkChain(points, mustAppear);
+  const fault = await walkAll(record, tenant, walk);
+  const head = walk.position();
+  const report = { ok: fault === undefined, entries: head.seq, head, checkpoints: points.length };
+  return fault === undefined ? report : { ...report, fault };
+}
+
+async function walkAll(
+  record: ClinicalRecord,
+  tenant: string,
+  walk: ReturnType<typeof walkChain>,
+): Promise<ChainFault | undefined> {
+  const { audit } = record.store;
+  for (;;) {
+    const head = await audit.head(tenant);
+    const from = walk.position().seq + 1;
+    const rows = await audit.entries(tenant, from, WALK_PAGE);
+    for (const row of rows) {
+      const fault = walk.take(row);
+      if (fault !== undefined) return fault;
+    }
+    // Entries that came after `head` was read belong to a later verification.
+    const reached = walk.position();
+    if (rows.length === 0 || reached.seq >= head.seq) {
+      return walk.finish(reached.seq > head.seq ? reached : head);
+    }
+  }
+}
+
+/** Keys of the entries that the newest messages and resource versions must have left. */
+async function newestWrites(record: ClinicalRecord, tenant: string): Promise<Set<string>> {
+  const { intake, resources } = record.store;
+  const messages = await intake.list(tenant, {}, CROSS_CHECKED);
+  const keys = new Set(messages.map(({ id }) => messageKey(id)));
+  for (const { type } of await resources.counts(tenant)) {
+    const versions = await resources.history(tenant, { type }, CROSS_CHECKED);
+    for (const { id, version } of versions) keys.add(versionRef(type, id, version));
+  }
+  return keys;
+}
+
+async function storedPoints(record: ClinicalRecord, tenant: string): Promise<KnownPoint[]> {
+  const checkpoints = await record.store.audit.checkpoints(tenant);
+  const points: KnownPoint[] = [];
+  for (const { seq, hash, at, signature, keyId } of checkpoints) {
+    const key = await record.keyring.forOpening(tenant, keyId).catch(() => undefined);
+    const body = { tenant, seq, hash, at };
+    const signatureValid = key !== undefined && verifyCheckpoint(publicKeyOf(key), body, signature);
+    points.push({ seq, hash, signatureValid });
+  }
+  return points;
+}
+
+/** An anchor vouches for itself: its key must be the one that its id names. */
+function anchorPoint({ tenant, seq, hash, at, signature, keyId, publicKey }: Anchor): KnownPoint {
+  let signatureValid = false;
+  try {
+    const key = publicKeyOf(publicKey);
+    const named = signingKeyId(thumbprint(key)) === keyId;
+    signatureValid = named && verifyCheckpoint(key, { tenant, seq, hash, at }, signature);
+  } catch {
+    // Not a key at all: the anchor is not genuine, and the report says so.
+  }
+  return { seq, hash, signatureValid };
+}
+
+/** Entries as FHIR AuditEvent resources, seq >= from, in order; the reading is itself audited. */
+export async function readAuditEvents(
+  record: ClinicalRecord,
+  principal: Principal,
+  from: number,
+  limit: number,
+): Promise<Resource[]> {
+  const { tenant } = principal;
+  const { namespace } = await record.keyring.tenant(tenant);
+  const rows = await record.store.audit.entries(tenant, from, limit);
+  const entry = { action: 'search', outcome: 'success', type: 'AuditEvent' } as const;
+  await record.trail.note(tenant, { ...entry, ...actor(principal) });
+  return rows.map(({ seq, at, entry: text }) =>
+    auditEventOf(uuid5(namespace, `AuditEvent|${seq}`), seq, at, parseEntry(text)),
+  );
+}

@@ -1,0 +1,251 @@
+// Stored messages: open, list, set aside, replay, and the inbox of an ordering key. Accepting new
+// ones is accept.ts; applying them is write.ts.
+import { entryText } from '../audit/entry.ts';
+import { EngineError } from '../model/errors.ts';
+import type { Issue } from '../model/issue.ts';
+import type { Envelope, MessageOutcome, MessageState } from '../model/message.ts';
+import type { Principal } from '../model/principal.ts';
+import type { IntakeFilter, IntakeRow } from '../store/port.ts';
+import { AttemptKeys, retryConflicts } from './commit.ts';
+import type { ClinicalRecord } from './context.ts';
+import { compartmentOfKey, type SealingKey } from './keyring.ts';
+import {
+  emptyOutcome,
+  openMessageBody,
+  openOutcome,
+  sealMessage,
+  sealOutcome,
+  subjectCompartment,
+} from './message-body.ts';
+import { actor } from './trail.ts';
+
+/** What is known of a message without opening it. */
+export interface MessageHead {
+  id: string;
+  seq: number;
+  channel: string;
+  format: IntakeRow['format'];
+  state: MessageState;
+  attempts: number;
+  /** ISO 8601 instants. */
+  receivedAt: string;
+  changedAt: string;
+  /** Patient id, null = none or not known yet. */
+  compartment: string | null;
+}
+
+/** A row as read, with its tenant; setAside and writeMapped need it. */
+export type MessageRow = IntakeRow & { tenant: string };
+
+export interface OpenedMessage {
+  row: MessageRow;
+  envelope: Envelope;
+  raw: Uint8Array;
+  /** null until it was processed or set aside. */
+  outcome: MessageOutcome | null;
+}
+
+/** A waiting message whose body cannot be opened (its patient was forgotten, the disk lied). */
+export interface UnreadableMessage {
+  row: MessageRow;
+  fault: EngineError;
+}
+
+/** Waiting messages of one key in arrival order, opened. Not audited: the engine's own work. */
+export async function nextInbox(
+  record: ClinicalRecord,
+  wake: { tenant: string; orderingKey: string },
+  limit: number,
+): Promise<(OpenedMessage | UnreadableMessage)[]> {
+  const rows = await record.store.intake.inbox(wake.tenant, wake.orderingKey, limit);
+  return Promise.all(
+    rows.map(async (row) => {
+      try {
+        return await openRow(record, wake.tenant, row);
+      } catch (thrown) {
+        if (thrown instanceof EngineError && thrown.retry === 'never') {
+          return { row: { ...row, tenant: wake.tenant }, fault: thrown };
+        }
+        throw thrown;
+      }
+    }),
+  );
+}
+
+/**
+ * Opens one message for a person or a program; audited as a read. Throws NOT_FOUND, KEY_DESTROYED
+ * (patient forgotten), STORE_CORRUPT, STORE_UNAVAILABLE.
+ */
+export async function openMessage(
+  record: ClinicalRecord,
+  principal: Principal,
+  id: string,
+): Promise<OpenedMessage> {
+  const row = await findRow(record, principal.tenant, id);
+  const opened = await openRow(record, principal.tenant, row);
+  const { channel } = row;
+  const entry = { action: 'message', outcome: 'success', channel, message: id } as const;
+  await record.trail.note(principal.tenant, { ...entry, ...actor(principal) });
+  return opened;
+}
+
+/** State of one message without its content; undefined = unknown id. Not audited. */
+export async function messageHead(
+  record: ClinicalRecord,
+  tenant: string,
+  id: string,
+): Promise<MessageHead | undefined> {
+  const row = await record.store.intake.get(tenant, id);
+  return row === undefined ? undefined : headOf(row);
+}
+
+/** Newest first, without content; `beforeSeq` pages backwards. Not audited. */
+export async function listMessages(
+  record: ClinicalRecord,
+  tenant: string,
+  filter: IntakeFilter,
+  limit: number,
+  beforeSeq?: number,
+): Promise<MessageHead[]> {
+  const rows = await record.store.intake.list(tenant, filter, limit, beforeSeq);
+  return rows.map(headOf);
+}
+
+/**
+ * Gives up on a waiting message: received -> set-aside with its issues. No-op if it is not waiting.
+ * `attempts` counts the failed ones.
+ */
+export async function setAside(
+  record: ClinicalRecord,
+  row: MessageRow,
+  failure: { issues: Issue[]; attempts: number; mapHash?: string },
+): Promise<void> {
+  const { tenant, id, channel, digest } = row;
+  const outcome = emptyOutcome(failure.issues, failure.mapHash);
+  const entry = entryText({
+    action: 'set-aside',
+    outcome: 'failure',
+    who: 'artery',
+    channel,
+    message: id,
+    map: outcome.mapHash,
+    input: digest,
+  });
+  let waiting = true;
+  const attempt = async (): Promise<void> => {
+    if (!waiting) return;
+    const at = record.clock();
+    const key = await keyLike(record, tenant, row);
+    const transition = {
+      id,
+      from: 'received',
+      to: 'set-aside',
+      at,
+      attempts: failure.attempts,
+      compartment: row.compartment ?? compartmentOfKey(row.body.keyId),
+      detail: sealOutcome(record, key, { tenant, id }, outcome),
+    } as const;
+    await record.store.commit({ tenant, transitions: [transition], audit: [{ at, entry }] });
+  };
+  await retryConflicts(record, tenant, attempt, ({ kind }) => {
+    if (kind === 'transition') waiting = false;
+  });
+}
+
+/**
+ * Puts a set-aside or processed message back to `received` (attempts 0); audited. A correction
+ * replaces the bytes, and the envelope read from them where given (its id and ordering key stay).
+ * Answers the wake-up that the queue must get. Throws NOT_FOUND, KEY_DESTROYED, VERSION_CONFLICT
+ * when it is waiting already.
+ */
+export async function replayMessage(
+  record: ClinicalRecord,
+  principal: Principal,
+  id: string,
+  correction?: { raw: Uint8Array; envelope?: Envelope },
+): Promise<{ tenant: string; orderingKey: string }> {
+  const { tenant } = principal;
+  const tenantKeys = await record.keyring.tenant(tenant);
+  const attempt = async (): Promise<{ tenant: string; orderingKey: string }> => {
+    const row = await findRow(record, tenant, id);
+    const stored = await openMessageBody(record, tenant, row);
+    if (row.state === 'received') {
+      throw new EngineError('VERSION_CONFLICT', `Message ${id} is waiting already.`);
+    }
+    const keys = new AttemptKeys(record, tenant);
+    const at = record.clock();
+    const transition = {
+      id,
+      from: row.state,
+      to: 'received',
+      at,
+      attempts: 0,
+      compartment: row.compartment,
+      detail: null,
+    } as const;
+    const corrected = correction && { ...stored.envelope, ...correction.envelope, id, tenant };
+    const body =
+      corrected &&
+      sealMessage(
+        record,
+        await keys.of(subjectCompartment(tenantKeys, corrected) ?? row.compartment),
+        corrected,
+        correction.raw,
+      );
+    const entry = entryText({
+      action: 'replay',
+      outcome: 'success',
+      ...actor(principal),
+      channel: row.channel,
+      message: id,
+      input: correction ? tenantKeys.blinder.digest('message', correction.raw) : row.digest,
+      ...(correction ? { detail: 'corrected' } : {}),
+    });
+    await record.store.commit({
+      tenant,
+      transitions: [body === undefined ? transition : { ...transition, body }],
+      keys: keys.writes(),
+      audit: [{ at, entry }],
+    });
+    keys.keep();
+    return { tenant, orderingKey: row.orderingKey };
+  };
+  return retryConflicts(record, tenant, attempt, () => undefined);
+}
+
+async function findRow(record: ClinicalRecord, tenant: string, id: string): Promise<IntakeRow> {
+  const row = await record.store.intake.get(tenant, id);
+  if (row === undefined) throw new EngineError('NOT_FOUND', `No message has the id ${id}.`);
+  return row;
+}
+
+async function openRow(
+  record: ClinicalRecord,
+  tenant: string,
+  row: IntakeRow,
+): Promise<OpenedMessage> {
+  const { envelope, raw } = await openMessageBody(record, tenant, row);
+  const outcome = await openOutcome(record, tenant, row);
+  return { row: { ...row, tenant }, envelope, raw, outcome };
+}
+
+function headOf(row: IntakeRow): MessageHead {
+  const { id, seq, channel, format, state, attempts, compartment } = row;
+  const receivedAt = new Date(row.receivedAt).toISOString();
+  const changedAt = new Date(row.changedAt).toISOString();
+  return { id, seq, channel, format, state, attempts, receivedAt, changedAt, compartment };
+}
+
+/** The key of the message itself; the tenant key when that is destroyed. */
+async function keyLike(
+  record: ClinicalRecord,
+  tenant: string,
+  row: IntakeRow,
+): Promise<Pick<SealingKey, 'id' | 'key'>> {
+  try {
+    return { id: row.body.keyId, key: await record.keyring.forOpening(tenant, row.body.keyId) };
+  } catch (thrown) {
+    if (!(thrown instanceof EngineError) || thrown.code !== 'KEY_DESTROYED') throw thrown;
+    return record.keyring.forSealing(tenant, null);
+  }
+}

@@ -1,0 +1,222 @@
+// What one commit writes: loads the stored versions, folds mapped resources onto them, and yields
+// sealed new versions for what has changed. Who asked, and the audit entry, are the caller's.
+import { isDeepStrictEqual } from 'node:util';
+import { EngineError } from '../model/errors.ts';
+import type { WrittenResource } from '../model/message.ts';
+import type { MappedResource, Resource } from '../model/resource.ts';
+import { CommitConflict, type Head, type ResourceRef, type ResourceWrite } from '../store/port.ts';
+import {
+  type CachedResource,
+  fingerprintOf,
+  headOf,
+  openText,
+  parseResource,
+  resourceText,
+  sealVersion,
+} from './body.ts';
+import type { AttemptKeys } from './commit.ts';
+import type { ClinicalRecord } from './context.ts';
+import type { SealingKey } from './keyring.ts';
+import { mergeResource } from './merge.ts';
+import type { TenantKeys } from './tenant-keys.ts';
+
+type Identified = Resource & { id: string };
+
+interface Slot {
+  ref: ResourceRef;
+  /** The stored version; `text` is '' when it cannot be opened any more. */
+  stored: CachedResource | undefined;
+  /** Parsed when it is needed, then merged into. */
+  content: Identified | undefined;
+  compartment: string | null;
+  touched: boolean;
+  /** From the cache: another thread may have written since, so "unchanged" must be confirmed. */
+  cached: boolean;
+  unchanged: boolean;
+}
+
+/** Rough size of a cached resource beside its text. */
+const ENTRY_BYTES = 300;
+
+export class WritePlan {
+  readonly #record: ClinicalRecord;
+  readonly #tenant: TenantKeys;
+  readonly #keys: AttemptKeys;
+  readonly #slots = new Map<string, Slot>();
+  readonly #fresh = new Map<string, CachedResource>();
+
+  constructor(record: ClinicalRecord, tenant: TenantKeys, keys: AttemptKeys) {
+    this.#record = record;
+    this.#tenant = tenant;
+    this.#keys = keys;
+  }
+
+  /** Loads the newest stored versions: what is cached costs nothing, the rest one trip. */
+  async load(refs: ResourceRef[]): Promise<void> {
+    const missing: ResourceRef[] = [];
+    for (const { type, id } of refs) {
+      const cached = this.#record.resources.get(this.placeOf({ type, id }));
+      if (cached === undefined) missing.push({ type, id });
+      else this.#addSlot({ type, id }, cached, true);
+    }
+    if (missing.length === 0) return;
+    const { tenant } = this.#tenant;
+    const rows = await this.#record.store.resources.readMany(tenant, missing);
+    for (const [at, ref] of missing.entries()) {
+      const row = rows[at];
+      if (row === undefined) {
+        this.#addSlot(ref, undefined);
+        continue;
+      }
+      const text = row.deleted ? '' : await openUnlessForgotten(this.#record, tenant, row);
+      const stored = { head: headOf(row), keyId: row.body.keyId, text };
+      if (text !== '') this.#remember(this.placeOf(ref), stored);
+      this.#addSlot(ref, stored);
+    }
+  }
+
+  /** Stored version of a loaded resource, 0 = none. */
+  versionOf(ref: ResourceRef): number {
+    return this.#slot(ref).stored?.head.version ?? 0;
+  }
+
+  /** Head of a loaded resource that is stored. */
+  headOf(ref: ResourceRef): Head {
+    const { stored } = this.#slot(ref);
+    if (stored === undefined) throw new EngineError('INTERNAL', 'A resource is not stored.');
+    return stored.head;
+  }
+
+  /** Folds one resource onto what is stored, or onto what was folded before it. */
+  async apply(mapped: MappedResource): Promise<void> {
+    const { resource } = mapped;
+    const slot = this.#slot({ type: resource.resourceType, id: resource.id });
+    const key = await this.#keys.of(mapped.compartment);
+    if (!slot.touched) await this.#dropForgotten(slot, key);
+    const text = slot.stored?.text ?? '';
+    if (mapped.mode === 'create-only' && (text !== '' || slot.touched)) return;
+    slot.content ??= text === '' ? undefined : parseResource(text, slot.ref);
+    slot.content = mergeResource(slot.content, mapped);
+    slot.compartment = mapped.compartment;
+    slot.touched = true;
+  }
+
+  /** Outcome of a loaded resource, and its new version sealed when it has changed. */
+  async finish(
+    ref: ResourceRef,
+  ): Promise<{ written: WrittenResource; write?: ResourceWrite; content?: Identified }> {
+    const slot = this.#slot(ref);
+    const { stored, content } = slot;
+    const version = stored?.head.version ?? 0;
+    const unchanged = { written: { ...ref, version, outcome: 'unchanged' } } as const;
+    if (!slot.touched || content === undefined) return unchanged;
+    const text = resourceText(content);
+    if (stored !== undefined && sameContent(stored.text, text)) {
+      slot.unchanged = true;
+      return { ...unchanged, content };
+    }
+    const key = await this.#keys.of(slot.compartment);
+    const write = sealVersion(this.#record, this.#tenant, key, {
+      resource: content,
+      text,
+      fingerprint: fingerprintOf(this.#tenant, text),
+      compartment: slot.compartment,
+      expected: version,
+      lastUpdated: Math.max(this.#record.clock(), stored?.head.lastUpdated ?? 0),
+    });
+    this.#fresh.set(this.placeOf(ref), { head: headOf(write), keyId: key.id, text });
+    const outcome = stored === undefined || stored.text === '' ? 'created' : 'updated';
+    return { written: { ...ref, version: version + 1, outcome }, write, content };
+  }
+
+  /**
+   * What was found unchanged by the cache alone is not checked by the commit: looks whether it is
+   * still the newest version. Throws CommitConflict when another thread wrote it meanwhile.
+   */
+  async confirm(): Promise<void> {
+    const slots = [...this.#slots.values()].filter(({ cached, unchanged }) => cached && unchanged);
+    if (slots.length === 0) return;
+    const refs = slots.map(({ ref }) => ref);
+    const heads = await this.#record.store.resources.heads(this.#tenant.tenant, refs);
+    for (const [at, { ref, stored }] of slots.entries()) {
+      const version = heads[at]?.version ?? 0;
+      if (version === stored?.head.version) continue;
+      throw new CommitConflict({ kind: 'version', ...ref, stored: version });
+    }
+  }
+
+  /** After the commit: what was written is now what is stored. */
+  keep(): void {
+    for (const [place, cached] of this.#fresh) this.#remember(place, cached);
+  }
+
+  /** After a lost race: what was loaded may be old. */
+  forgetLoaded(): void {
+    for (const place of this.#slots.keys()) this.#record.resources.delete(place);
+  }
+
+  /** A cached text under a key that was destroyed meanwhile must not live on in a new version. */
+  async #dropForgotten(slot: Slot, key: SealingKey): Promise<void> {
+    const { stored } = slot;
+    if (stored === undefined || stored.text === '' || stored.keyId === key.id) return;
+    try {
+      await this.#record.keyring.forOpening(this.#tenant.tenant, stored.keyId);
+    } catch (thrown) {
+      if (!isForgotten(thrown)) throw thrown;
+      this.#record.resources.delete(this.placeOf(slot.ref));
+      slot.stored = { ...stored, text: '' };
+    }
+  }
+
+  #addSlot(ref: ResourceRef, stored: CachedResource | undefined, cached = false): void {
+    const compartment = stored?.head.compartment ?? null;
+    this.#slots.set(this.placeOf(ref), {
+      ref,
+      stored,
+      content: undefined,
+      compartment,
+      touched: false,
+      cached,
+      unchanged: false,
+    });
+  }
+
+  #slot(ref: ResourceRef): Slot {
+    const slot = this.#slots.get(this.placeOf(ref));
+    if (slot === undefined) throw new EngineError('INTERNAL', 'A resource was not loaded.');
+    return slot;
+  }
+
+  /** Where the record's cache keeps it. */
+  placeOf({ type, id }: ResourceRef): string {
+    return `${this.#tenant.tenant}|${type}/${id}`;
+  }
+
+  #remember(place: string, cached: CachedResource): void {
+    this.#record.resources.set(place, cached, cached.text.length + ENTRY_BYTES);
+  }
+}
+
+/** The order of members is no content. */
+function sameContent(stored: string, text: string): boolean {
+  if (stored === text) return true;
+  if (stored.length !== text.length) return false; // other order, same length
+  return isDeepStrictEqual(JSON.parse(stored), JSON.parse(text));
+}
+
+async function openUnlessForgotten(
+  record: ClinicalRecord,
+  tenant: string,
+  row: Parameters<typeof openText>[2],
+): Promise<string> {
+  try {
+    return await openText(record, tenant, row);
+  } catch (thrown) {
+    if (isForgotten(thrown)) return '';
+    throw thrown;
+  }
+}
+
+function isForgotten(thrown: unknown): boolean {
+  return thrown instanceof EngineError && thrown.code === 'KEY_DESTROYED';
+}

@@ -1,0 +1,149 @@
+// Key rotation without rewriting data: keys are wrapped anew, bodies stay as they are.
+import type { KeyObject } from 'node:crypto';
+import { entryText } from '../audit/entry.ts';
+import { findRootKey, makeSecretKey, type RootKeys, unwrapKey, wrapKey } from '../crypto/keys.ts';
+import type { Principal } from '../model/principal.ts';
+import type { KeyRow, KeyWrite } from '../store/port.ts';
+import { retryConflicts } from './commit.ts';
+import type { ClinicalRecord } from './context.ts';
+import { tenantKeyId } from './tenant-keys.ts';
+import { actor } from './trail.ts';
+
+const PAGE = 500;
+const TENANT_KEYS_MAX = 1_000;
+
+interface Parent {
+  id: string;
+  key: KeyObject;
+}
+
+/**
+ * Wraps every tenant key of every tenant with `rootKeys.current` (made by addRootKey and already
+ * written to the key file); when it resolves, the older root keys may be dropped from the file.
+ * Other threads' records go on with the keys they hold; open them anew with the new file.
+ */
+export async function rotateRootKey(
+  record: ClinicalRecord,
+  principal: Principal,
+  rootKeys: RootKeys,
+): Promise<{ rewrapped: number }> {
+  let rewrapped = 0;
+  for (const tenant of await record.store.audit.tenants()) {
+    const rows = await record.store.keys.list(tenant, 'tenant', TENANT_KEYS_MAX);
+    const keys = rows.map((row) => {
+      const parent = findRootKey(rootKeys, row.wrappedBy).key;
+      return rewrap(record, { ...row, tenant }, parent, rootKeys.current);
+    });
+    if (keys.length === 0) continue;
+    const audit = [draftOf(record, principal, rootKeys.current.id)];
+    await record.store.commit({ tenant, keys, audit });
+    rewrapped += keys.length;
+  }
+  record.keyring.useRootKeys(rootKeys);
+  return { rewrapped };
+}
+
+/**
+ * A new tenant key: it wraps every data, index and signing key from now on and seals what has no
+ * compartment. The old one is kept to open what it sealed directly. Other threads' records use the
+ * new one after record.invalidate('all'). May be called again after a crash in its midst.
+ */
+export async function rotateTenantKey(
+  record: ClinicalRecord,
+  principal: Principal,
+): Promise<{ rewrapped: number }> {
+  const { tenant } = principal;
+  await record.keyring.tenant(tenant);
+  const made = await retryConflicts(
+    record,
+    tenant,
+    () => makeNext(record, principal),
+    () => undefined,
+  );
+  let rewrapped = 0;
+  for (const kind of ['index', 'signing', 'data'] as const) {
+    rewrapped += await rewrapAll(record, tenant, kind, made);
+  }
+  record.keyring.clear();
+  return { rewrapped };
+}
+
+async function makeNext(record: ClinicalRecord, principal: Principal): Promise<Parent> {
+  const { tenant } = principal;
+  const { rootKeys } = record.keyring;
+  const rows = await record.store.keys.list(tenant, 'tenant', TENANT_KEYS_MAX);
+  const made = { id: tenantKeyId(rows.length + 1), key: makeSecretKey(record.random) };
+  const wrappedBy = rootKeys.current.id;
+  const place = { tenant, id: made.id, kind: 'tenant', compartment: null, wrappedBy };
+  const write: KeyWrite = {
+    id: made.id,
+    kind: 'tenant',
+    compartment: null,
+    wrappedBy,
+    wrapped: wrapKey(record.sealer, rootKeys.current.key, made.key, place),
+    createdAt: record.clock(),
+    rewrap: false,
+  };
+  await record.store.commit({
+    tenant,
+    keys: [write],
+    audit: [draftOf(record, principal, made.id)],
+  });
+  return made;
+}
+
+async function rewrapAll(
+  record: ClinicalRecord,
+  tenant: string,
+  kind: KeyWrite['kind'],
+  parent: Parent,
+): Promise<number> {
+  let rewrapped = 0;
+  let after: string | undefined;
+  for (;;) {
+    const page = await retryConflicts(
+      record,
+      tenant,
+      () => rewrapPage(record, tenant, kind, parent, after),
+      () => undefined, // a key was destroyed meanwhile: the page is read anew
+    );
+    rewrapped += page.rewrapped;
+    after = page.lastId;
+    if (after === undefined) return rewrapped;
+  }
+}
+
+async function rewrapPage(
+  record: ClinicalRecord,
+  tenant: string,
+  kind: KeyWrite['kind'],
+  parent: Parent,
+  after: string | undefined,
+): Promise<{ rewrapped: number; lastId: string | undefined }> {
+  const rows = await record.store.keys.list(tenant, kind, PAGE, after);
+  const keys: KeyWrite[] = [];
+  for (const row of rows) {
+    if (row.destroyedAt !== null || row.wrappedBy === parent.id) continue;
+    const old = await record.keyring.forOpening(tenant, row.wrappedBy);
+    keys.push(rewrap(record, { ...row, tenant }, old, parent));
+  }
+  if (keys.length > 0) await record.store.commit({ tenant, keys });
+  return { rewrapped: keys.length, lastId: rows.length < PAGE ? undefined : rows.at(-1)?.id };
+}
+
+function rewrap(record: ClinicalRecord, row: KeyRow, old: KeyObject, parent: Parent): KeyWrite {
+  const { tenant, id, kind, compartment, createdAt } = row;
+  const key = unwrapKey(old, row.wrapped, row);
+  const place = { tenant, id, kind, compartment, wrappedBy: parent.id };
+  const wrapped = wrapKey(record.sealer, parent.key, key, place);
+  return { id, kind, compartment, wrappedBy: parent.id, wrapped, createdAt, rewrap: true };
+}
+
+function draftOf(
+  record: ClinicalRecord,
+  principal: Principal,
+  subject: string,
+): { at: number; entry: string } {
+  const entry = entryText({ action: 'rotate', outcome: 'success', ...actor(principal), subject });
+  return { at: record.clock(), entry };
+}

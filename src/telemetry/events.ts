@@ -1,0 +1,208 @@
+// All named events: level, sentence, typed fields and labels of the counter that each one moves.
+// Ids and codes only; there is no field that takes free text (fields.ts withholds what is none).
+import { type FieldKind, type FieldType, fits, WITHHELD } from './fields.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+interface EventRow {
+  level: 'debug' | 'info' | 'warn' | 'error';
+  sentence: string;
+  fields: Readonly<Record<string, FieldKind>>;
+  /** Fields that are labels of the counter: of few values only. */
+  labels: readonly string[];
+}
+
+const ON_CHANNEL = { id: 'id', channel: 'channel' } as const;
+
+export const EVENTS = {
+  // messages
+  'message.received': row(
+    'debug',
+    'A message is durable and acknowledged.',
+    { ...ON_CHANNEL, bytes: 'count', ms: 'ms' },
+    ['channel'],
+  ),
+  'message.duplicate': row(
+    'info',
+    'A message was sent again; the first answer was repeated.',
+    ON_CHANNEL,
+    ['channel'],
+  ),
+  'message.refused': row(
+    'warn',
+    'A message was refused and not kept.',
+    { channel: 'channel', code: 'code', ack: 'ack', bytes: 'count' },
+    ['channel', 'code'],
+  ),
+  'message.processed': row(
+    'debug',
+    'A message had its effect.',
+    { ...ON_CHANNEL, resources: 'count', attempts: 'count', ms: 'ms' },
+    ['channel'],
+  ),
+  'message.set-aside': row(
+    'warn',
+    'A message was set aside and waits for an operator.',
+    { ...ON_CHANNEL, code: 'code', issues: 'count' },
+    ['channel', 'code'],
+  ),
+  'message.retried': row(
+    'warn',
+    'An attempt at a message failed; it will be tried again.',
+    { ...ON_CHANNEL, code: 'code', attempts: 'count', delayMs: 'ms', places: 'places' },
+    ['channel', 'code'],
+  ),
+  'message.replayed': row(
+    'info',
+    'An operator put a message back in line.',
+    { ...ON_CHANNEL, corrected: 'flag' },
+    ['channel'],
+  ),
+  // connections of sources
+  'connection.opened': row(
+    'info',
+    'A sender connected.',
+    { channel: 'channel', address: 'address' },
+    ['channel'],
+  ),
+  'connection.closed': row(
+    'info',
+    'A connection ended.',
+    { channel: 'channel', address: 'address', messages: 'count', code: 'code' },
+    ['channel', 'code'],
+  ),
+  'connection.refused': row(
+    'warn',
+    'A connection was refused.',
+    { channel: 'channel', address: 'address', code: 'code' },
+    ['channel', 'code'],
+  ),
+  'frame.noise': row(
+    'warn',
+    'Bytes outside a frame were dropped.',
+    { channel: 'channel', bytes: 'count' },
+    ['channel'],
+  ),
+  // channels and mappings
+  'channel.loaded': row('info', 'A channel runs.', { channel: 'channel', address: 'address' }, [
+    'channel',
+  ]),
+  'channel.stopped': row('info', 'A channel was stopped.', { channel: 'channel' }, ['channel']),
+  'channel.refused': row(
+    'error',
+    'A channel file is wrong; `artery channel check` tells why.',
+    { file: 'file', line: 'count' },
+    [],
+  ),
+  'channel.failed': row(
+    'error',
+    'A channel could not be opened.',
+    { channel: 'channel', address: 'address', code: 'code' },
+    ['channel', 'code'],
+  ),
+  'mappings.loaded': row(
+    'info',
+    'The mappings were compiled.',
+    { maps: 'count', faults: 'count' },
+    [],
+  ),
+  'mapping.refused': row(
+    'error',
+    'A mapping file is wrong; `artery map lint` tells why.',
+    { file: 'file', line: 'count' },
+    [],
+  ),
+  // store, queue, audit
+  'store.commit-failed': row(
+    'error',
+    'The store did not commit.',
+    { code: 'code', places: 'places' },
+    ['code'],
+  ),
+  'store.opened': row('info', 'The store is open.', { ms: 'ms', waiting: 'count' }, []),
+  'store.backed-up': row('info', 'A backup was written.', { ms: 'ms' }, []),
+  'queue.swept': row(
+    'debug',
+    'The sweep told the queue what the store holds.',
+    { keys: 'count' },
+    [],
+  ),
+  'audit.checkpoint': row('info', 'The audit log was signed.', { seq: 'count' }, []),
+  'audit.broken': row('error', 'The audit log does not verify.', { seq: 'count' }, []),
+  'key.rotated': row('warn', 'A key was rotated.', { keyId: 'id' }, []),
+  'patient.forgotten': row('warn', 'The key of a patient was destroyed.', { id: 'id' }, []),
+  // access
+  'access.denied': row('warn', 'A request was denied.', { code: 'code', status: 'count' }, [
+    'code',
+  ]),
+  'request.failed': row(
+    'error',
+    'A request failed in Artery itself.',
+    { code: 'code', places: 'places' },
+    ['code'],
+  ),
+  'task.failed': row('error', 'A background task failed.', { code: 'code', places: 'places' }, [
+    'code',
+  ]),
+  // process
+  'server.started': row(
+    'info',
+    'Artery is ready.',
+    { address: 'address', version: 'version', channels: 'count', ms: 'ms' },
+    [],
+  ),
+  'server.stopping': row('info', 'Artery finishes what runs and stops.', {}, []),
+  'server.stopped': row('info', 'Artery stopped.', { ms: 'ms' }, []),
+} as const satisfies Record<string, EventRow>;
+
+export type EventName = keyof typeof EVENTS;
+
+export type EventFields<N extends EventName> = {
+  [F in keyof (typeof EVENTS)[N]['fields']]: (typeof EVENTS)[N]['fields'][F] extends FieldKind
+    ? FieldType<(typeof EVENTS)[N]['fields'][F]>
+    : never;
+};
+
+export interface Telemetry {
+  /** Logs the event and moves its counter. Never throws: a field without its form is withheld. */
+  emit<N extends EventName>(name: N, fields: EventFields<N>): void;
+  readonly metrics: Metrics;
+}
+
+export function createTelemetry(logger: Logger, metrics: Metrics): Telemetry {
+  return {
+    metrics,
+    emit(name, fields) {
+      const event: EventRow = EVENTS[name];
+      const checked = checkFields(event, fields, metrics);
+      metrics.countEvent(name, pickLabels(event, checked));
+      logger.log(event.level, name, event.sentence, checked);
+    },
+  };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function checkFields(event: EventRow, fields: Fields, metrics: Metrics): Fields {
+  const checked: Record<string, unknown> = {};
+  for (const [name, kind] of Object.entries(event.fields)) {
+    const value = fields[name];
+    const passes = fits(kind, value);
+    if (!passes) metrics.countWithheld();
+    checked[name] = passes ? value : WITHHELD;
+  }
+  return checked;
+}
+
+function pickLabels(event: EventRow, fields: Fields): Record<string, string> {
+  return Object.fromEntries(event.labels.map((label) => [label, String(fields[label])]));
+}
+
+function row<const F extends Readonly<Record<string, FieldKind>>>(
+  level: EventRow['level'],
+  sentence: string,
+  fields: F,
+  labels: readonly (keyof F & string)[],
+): { level: EventRow['level']; sentence: string; fields: F; labels: readonly string[] } {
+  return { level, sentence, fields, labels };
+}

@@ -1,0 +1,49 @@
+// Ids: known vectors, and what must differ.
+import { describe, expect, it } from 'vitest';
+import { resourceId, tenantNamespace, uuid5, uuid7 } from '../../src/crypto/uuid.ts';
+
+describe('uuid5', () => {
+  it('gives the vector of RFC 9562 appendix A.4', () => {
+    const dns = '6ba7b810-9dad-11d1-80b4-00c04fd430c8';
+    expect(uuid5(dns, 'www.example.com')).toBe('2ed6657d-e927-568b-95e1-2665a8aea6a2');
+  });
+
+  it('refuses a namespace that is not a UUID', () => {
+    expect(() => uuid5('default', 'x')).toThrow(RangeError);
+  });
+});
+
+describe('resourceId', () => {
+  it('depends on tenant, type and business key', () => {
+    const ids = [
+      resourceId('a', 'Patient', 'urn:oid:1|7'),
+      resourceId('b', 'Patient', 'urn:oid:1|7'),
+      resourceId('a', 'Account', 'urn:oid:1|7'),
+      resourceId('a', 'Patient', 'urn:oid:1|8'),
+    ];
+    expect(new Set(ids).size).toBe(4);
+  });
+
+  it('stays the same for ever: stored ids depend on it', () => {
+    expect(tenantNamespace('default')).toBe('ccaac94d-fa17-5d60-925e-4233c447303e');
+    expect(resourceId('default', 'Patient', 'urn:oid:1.2.3|4711')).toBe(
+      '1cd52e32-c054-54de-ba7a-c5de6ba3c3e3',
+    );
+  });
+});
+
+describe('uuid7', () => {
+  it('gives the vector of RFC 9562 appendix A.6', () => {
+    const random = Buffer.from('0cc3 18c4 dc0c 0c07 398f'.replaceAll(' ', ''), 'hex');
+    expect(uuid7(0x017f22e279b0, random)).toBe('017f22e2-79b0-7cc3-98c4-dc0c0c07398f');
+  });
+
+  it('sorts by time', () => {
+    const random = new Uint8Array(10);
+    expect(uuid7(1_000, random) < uuid7(1_001, random)).toBe(true);
+  });
+
+  it.each([-1, 2 ** 48, 1.5, Number.NaN])('refuses the time %d', (time) => {
+    expect(() => uuid7(time, new Uint8Array(10))).toThrow(RangeError);
+  });
+});
