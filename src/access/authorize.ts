@@ -41,11 +41,6 @@ export function authorize(principal: Principal, action: Action): Decision {
   return boundToPatient(principal, action);
 }
 
-/** Whether a resource of this compartment (null = none) is within the decision's bound. */
-export function isWithin(decision: Decision, compartment: string | null): boolean {
-  return decision.allowed && (decision.within === null || decision.within === compartment);
-}
-
 function covers(scope: Scope, action: Action): boolean {
   if (scope.kind !== action.kind) return false;
   switch (scope.kind) {

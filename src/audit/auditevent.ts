@@ -16,7 +16,7 @@ const TRANSFORM = {
 };
 const SYSTEM = { system: 'http://dicom.nema.org/resources/ontology/DCM', code: '110100' };
 
-/** R4 AuditEvent.action and .type of each kind of entry (http://hl7.org/fhir/R4/auditevent.html). */
+/** AuditEvent.action and .type of each kind of entry (http://hl7.org/fhir/R4/auditevent.html). */
 const KINDS: Partial<Record<AuditEntry['action'], { action: string; type: object }>> = {
   receive: { action: 'C', type: TRANSMIT },
   duplicate: { action: 'R', type: TRANSMIT },

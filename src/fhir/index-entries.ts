@@ -57,8 +57,7 @@ export function indexEntries(resource: Resource): IndexEntry[] {
     for (const value of valuesAt(resource, source.place)) {
       if (source.kind === 'range') addRanges(source, value, addRange);
       else if (source.kind === 'string') addTexts(source.place, value, add);
-      else if (source.kind === 'birth')
-        for (const b of birthBuckets(String(value))) add('birthdate', b);
+      else if (source.kind === 'birth') addBirthDate(value, add);
       else addTokens(source, value, add);
     }
   }
@@ -131,6 +130,11 @@ function addRanges(
   add: (param: string, low: number, high: number) => void,
 ): void {
   for (const { low, high } of rangesOf(source.place.type, value)) add(source.name, low, high);
+}
+
+function addBirthDate(value: unknown, add: (p: string, v: string) => void): void {
+  if (typeof value !== 'string') return;
+  for (const bucket of birthBuckets(value)) add('birthdate', bucket);
 }
 
 function addTokens(source: Source, value: unknown, add: (p: string, v: string) => void): void {

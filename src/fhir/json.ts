@@ -80,7 +80,7 @@ interface Holder {
 /**
  * Lets `holder[key]`, a number, be written as `text` by JSON.stringify for as long as it has that
  * value: `keepDecimal(quantity, 'value', '1.50')`. Nothing enumerable is added; a spread or a
- * structured clone of the holder forgets it. `text` must be a JSON number.
+ * structured clone of the holder forgets it (see copyDecimals). `text` must be a JSON number.
  */
 export function keepDecimal(holder: object, key: string, text: string): void {
   const known = (holder as Holder)[SOURCES];
@@ -89,6 +89,14 @@ export function keepDecimal(holder: object, key: string, text: string): void {
     Object.defineProperty(holder, SOURCES, { value: { [key]: text } });
     Object.defineProperty(holder, 'toJSON', { value: writeHolder });
   }
+}
+
+/** Carries what keepDecimal noted over to a copy of the holder: `copyDecimals(old, { ...old })`. */
+export function copyDecimals<T extends object>(from: object, into: T): T {
+  for (const [key, text] of Object.entries((from as Holder)[SOURCES] ?? {})) {
+    keepDecimal(into, key, text);
+  }
+  return into;
 }
 
 function writeHolder(this: Holder): Record<string, unknown> {

@@ -23,7 +23,7 @@ export function outcomeOfIssues(issues: readonly Issue[]): OperationOutcome {
   if (issues.length === 0) return outcomeOf('information', 'informational', 'All OK.');
   const listed: OutcomeIssue[] = issues.slice(0, OUTCOME_ISSUES_MAX).map((issue) => ({
     severity: issue.severity,
-    code: issue.code === 'informational' ? 'informational' : issue.code,
+    code: issue.code,
     details: { text: issue.text },
     ...(issue.at === '' ? {} : { expression: [issue.at] }),
   }));
@@ -40,8 +40,7 @@ export function outcomeOfError(error: EngineError): OperationOutcome {
   return outcomeOf('error', ERRORS[error.code].fhir, error.message);
 }
 
-/** OperationOutcome with one issue. */
-export function outcomeOf(
+function outcomeOf(
   severity: OutcomeIssue['severity'],
   code: string,
   text: string,

@@ -6,16 +6,24 @@ import { primitiveFault } from './primitives.ts';
 import { referenceFault } from './reference.ts';
 import { ruleOf, type TypeRule } from './rules.ts';
 
+/** More findings than this are counted, not kept. */
+export const ISSUES_MAX = 200;
+
 /** Where the walk stands, and what it has gathered. */
 export class Walk {
   readonly issues: Issue[] = [];
+  /** Findings beyond ISSUES_MAX. */
+  left = 0;
+  /** Members and items seen: a measure of how many faults there can be. */
+  visited = 0;
   readonly steps: (string | number)[] = [];
   /** `#id` references with their places; '' for canonicals and URIs, which only name (dom-3). */
   readonly local: { id: string; at: string }[] = [];
 
   /** Adds a finding at the present place, or at an element of it. */
   report(code: IssueCode, text: string, element = '', severity: Issue['severity'] = 'error'): void {
-    this.issues.push({ severity, code, at: this.place(element), text });
+    if (this.issues.length >= ISSUES_MAX) this.left++;
+    else this.issues.push({ severity, code, at: this.place(element), text });
   }
 
   /** FHIRPath of the present place: `Patient.contact[0].name`. */
@@ -89,6 +97,7 @@ function checkObject(plan: Plan, data: Record<string, unknown>, walk: Walk): voi
     twice |= seen & bit;
     seen |= bit;
   }
+  walk.visited += count;
   if (count === 0) walk.report('structure', 'An object must not be empty.');
   if (twice !== 0) reportChoices(plan, twice, walk);
   for (const { name, keys } of plan.required) {
@@ -114,6 +123,7 @@ function checkSlot(slot: Slot, key: string, data: Record<string, unknown>, walk:
 }
 
 function checkItems(slot: Slot, items: unknown[], companions: unknown, walk: Walk): void {
+  walk.visited += items.length;
   if (items.length === 0) walk.report('structure', 'An array must not be empty.');
   for (let i = 0; i < items.length; i++) {
     const item = items[i];
@@ -184,6 +194,7 @@ function checkCompanion(
 }
 
 function checkElements(items: unknown[], values: unknown, walk: Walk): void {
+  walk.visited += items.length;
   if (items.length === 0) walk.report('structure', 'An array must not be empty.');
   if (Array.isArray(values) && values.length !== items.length) {
     walk.report('structure', 'It must have as many entries as the array of its values.');

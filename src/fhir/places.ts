@@ -62,7 +62,7 @@ export function tokensOf(type: string, value: unknown): string[] {
       return textTokens(value, (text) => text);
     case 'boolean':
     case 'anyTrue':
-      return [String(value)];
+      return typeof value === 'boolean' ? [String(value)] : [];
     default:
       return textTokens(value, fold);
   }

@@ -13,44 +13,52 @@ interface TypeCheck {
 
 /**
  * Structural faults of a value of a FHIR type (`Patient`), as ajv reports them; null = none.
- * The type must be known.
+ * The type must be known. `extent`: `all` faults, or only the `first` where data is so large that
+ * the faults themselves could fill the memory.
  */
-export function checkStructure(type: string, data: unknown): Partial<ErrorObject>[] | null {
-  const validate = validatorOf(type);
+export function checkStructure(
+  type: string,
+  data: unknown,
+  extent: 'all' | 'first' = 'all',
+): Partial<ErrorObject>[] | null {
+  ENGINES[extent] ??= newEngine(extent === 'all');
+  const validate = ENGINES[extent](type);
   return validate(data) ? null : (validate.errors ?? []);
 }
 
-const COMPILED = new Map<string, ValidateFunction>();
-const ENGINE: { ajv: Ajv | null } = { ajv: null };
+/** Compiles the validator of a type at its first use. */
+type Engine = (type: string) => ValidateFunction;
 
-function validatorOf(type: string): ValidateFunction {
-  const known = COMPILED.get(type);
-  if (known) return known;
-  ENGINE.ajv ??= newEngine();
-  const validate = ENGINE.ajv.compile(schemaOf(type));
-  COMPILED.set(type, validate);
-  return validate;
-}
+const ENGINES: { all?: Engine; first?: Engine } = {};
 
 /**
  * Instead of `$ref`, the keyword `fhirType` enters another type's validator, compiled when it is
  * first met: Extension alone would otherwise drag in every data type at the first Patient.
  */
-function newEngine(): Ajv {
-  const ajv = new Ajv({ allErrors: true, strict: true, meta: false, validateSchema: false });
+function newEngine(allErrors: boolean): Engine {
+  const compiled = new Map<string, ValidateFunction>();
+  const ajv = new Ajv({ allErrors, strict: true, meta: false, validateSchema: false });
+  const engine: Engine = (type) => {
+    let validate = compiled.get(type);
+    if (validate === undefined) {
+      validate = ajv.compile(schemaOf(type));
+      compiled.set(type, validate);
+    }
+    return validate;
+  };
   ajv.addKeyword({
     keyword: 'fhirType',
     schemaType: 'string',
     errors: 'full',
-    compile: (type: string) => (type === 'Resource' ? anyResource() : oneType(type)),
+    compile: (type: string) => (type === 'Resource' ? anyResource(engine) : oneType(engine, type)),
   });
-  return ajv;
+  return engine;
 }
 
-function oneType(type: string): TypeCheck {
+function oneType(engine: Engine, type: string): TypeCheck {
   let validate: ValidateFunction | undefined;
   const check: TypeCheck = (data, context) => {
-    validate ??= validatorOf(type);
+    validate ??= engine(type);
     if (validate(data, context)) return true;
     // A nested check of the same type overwrites validate.errors, so they are taken at once.
     check.errors = validate.errors ?? [];
@@ -59,14 +67,14 @@ function oneType(type: string): TypeCheck {
   return check;
 }
 
-function anyResource(): TypeCheck {
+function anyResource(engine: Engine): TypeCheck {
   const check: TypeCheck = (data, context) => {
     const type = (data as { resourceType?: unknown } | null)?.resourceType;
     if (typeof type !== 'string' || !isResourceType(type)) {
       check.errors = [{ keyword: 'resourceType', instancePath: context?.instancePath ?? '' }];
       return false;
     }
-    const validate = validatorOf(type);
+    const validate = engine(type);
     if (validate(data, context)) return true;
     check.errors = validate.errors ?? [];
     return false;

@@ -92,7 +92,7 @@ export function planUri(
   if (modifier !== '') return refuse(parameter, modifier, 'missing');
   const wanted = values.map(unescapeValue);
   if (wanted.includes('')) return invalidValue('A URI is needed.');
-  return planWanted(parameter, wanted, wanted);
+  return planWanted(parameter, wanted);
 }
 
 /** References by id, `Type/id` or URL. Modifiers: a type, `identifier`. */
@@ -110,15 +110,12 @@ export function planReference(
     return invalidValue(`${parameter.name} does not point to ${modifier}.`);
   }
   const wanted: string[] = [];
-  const terms: string[] = [];
   for (const value of values) {
     const read = readReference(parameter, modifier, unescapeValue(value), baseUrl);
     if (!Array.isArray(read)) return read;
     wanted.push(...read);
-    // An id alone of an open parameter is indexed as such.
-    terms.push(...read);
   }
-  return planWanted(parameter, terms, wanted);
+  return planWanted(parameter, wanted);
 }
 
 function readReference(
@@ -155,8 +152,8 @@ function isTarget(parameter: Parameter, type: string): boolean {
   );
 }
 
-/** By the indexed terms; in clear by the reference, or by its id where the wish is an id alone. */
-function planWanted(parameter: Parameter, terms: string[], wanted: string[]): ClausePlan {
+/** A reference, or its id alone where the parameter is open (it is indexed as such, too). */
+function planWanted(parameter: Parameter, wanted: string[]): ClausePlan {
   const wishes = new Set(wanted);
   const test = (resource: Resource): boolean =>
     parameter.places.some((place) =>
@@ -166,7 +163,7 @@ function planWanted(parameter: Parameter, terms: string[], wanted: string[]): Cl
         ),
       ),
     );
-  const group = terms.flatMap((term) => termsAt(parameter, term));
+  const group = wanted.flatMap((term) => termsAt(parameter, term));
   return { groups: [group], ranges: [], exact: true, test };
 }
 

@@ -68,17 +68,17 @@ export interface SearchOptions {
   countMax: number;
   /** true (Prefer: handling=lenient): an unknown parameter is a warning and is left out. */
   lenient?: boolean;
+  /** Parameters and alternatives (`a,b`) together; more are refused. Default 64. */
+  termsMax?: number;
   /** `https://host/fhir/R4`: references given with it are local ones. */
   baseUrl?: string;
 }
 
-export const PARAMETERS_MAX = 64;
-export const VALUES_MAX = 100;
 export const VALUE_CHARACTERS_MAX = 2_000;
 
 /**
  * Reads a search of one type. Faults are issues of severity `error`: answer 400 with them. With
- * errors the query is not to be run. Limits: PARAMETERS_MAX, VALUES_MAX, VALUE_CHARACTERS_MAX.
+ * errors the query is not to be run. Limits: `termsMax`, VALUE_CHARACTERS_MAX.
  */
 export function parseSearch(
   type: string,
@@ -88,10 +88,12 @@ export function parseSearch(
   const query = newQuery(type, options);
   const issues: Issue[] = [];
   const controls: Controls = { query, options, parameters: parametersOf(type) };
-  let count = 0;
+  const { termsMax = 64 } = options;
+  let terms = 0;
   for (const [name, value] of parameters) {
-    if (++count > PARAMETERS_MAX) {
-      issues.push(issue(invalidValue(`At most ${PARAMETERS_MAX} parameters are taken.`), ''));
+    terms += splitEscaped(value, ',').length;
+    if (terms > termsMax) {
+      issues.push(issue(invalidValue(`At most ${termsMax} parameters and values are taken.`), ''));
       break;
     }
     const fault = readParameter(controls, name, value);
@@ -160,7 +162,6 @@ function planParameter(controls: Controls, name: string, value: string): ClauseP
   const base = colon === -1 ? name : name.slice(0, colon);
   const modifier = colon === -1 ? '' : name.slice(colon + 1);
   const values = splitEscaped(value, ',');
-  if (values.length > VALUES_MAX) return invalidValue(`At most ${VALUES_MAX} values are taken.`);
   if (base === '_id') return planId(controls.query, modifier, values);
   if (base === '_lastUpdated') return planLastUpdated(controls.query, modifier, values);
   const parameter = controls.parameters.get(base);

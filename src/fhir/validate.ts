@@ -3,13 +3,15 @@
 import type { ErrorObject } from 'ajv';
 import type { Issue } from '../model/issue.ts';
 import { isResourceType } from './elements.ts';
-import { checkOverlay, Walk } from './overlay.ts';
+import { checkOverlay, ISSUES_MAX, Walk } from './overlay.ts';
 import { checkStructure } from './schema.ts';
 
 export { isResourceType } from './elements.ts';
 
-/** More findings than this are cut off; the last one says so. */
-export const ISSUES_MAX = 200;
+export { ISSUES_MAX } from './overlay.ts';
+
+/** In data with more members than this, only the first structural fault is told. */
+const VISITED_MAX = 20_000;
 
 /**
  * All faults of a resource at once; empty = well formed. `at` is a FHIRPath location
@@ -28,14 +30,15 @@ export function validateResource(resource: unknown): Issue[] {
   const walk = new Walk();
   walk.steps.push(type);
   checkOverlay(type, resource as Record<string, unknown>, walk);
-  const faults = checkStructure(type, resource);
+  const extent = walk.visited > VISITED_MAX ? 'first' : 'all';
+  const faults = checkStructure(type, resource, extent);
   if (faults !== null) for (const fault of faults) walk.issues.push(readFault(type, fault));
   checkContained(resource as Record<string, unknown>, type, walk);
-  return walk.issues.length > ISSUES_MAX ? cutOff(walk.issues) : walk.issues;
+  return walk.issues.length + walk.left > ISSUES_MAX ? cutOff(walk) : walk.issues;
 }
 
-function cutOff(issues: Issue[]): Issue[] {
-  const left = issues.length - ISSUES_MAX;
+function cutOff({ issues, left: uncounted }: Walk): Issue[] {
+  const left = issues.length - ISSUES_MAX + uncounted;
   const last = issue('structure', '', `${left} more findings are not listed.`);
   return [...issues.slice(0, ISSUES_MAX), last];
 }
@@ -108,7 +111,7 @@ function containedFaults(one: Record<string, unknown>, named: ReadonlySet<string
   const faults: string[] = [];
   const meta = one.meta as Record<string, unknown> | undefined;
   if (one.contained !== undefined) faults.push('dom-2: a contained resource contains no other.');
-  const isNamed = named.has(String(one.id)) || named.has('');
+  const isNamed = (typeof one.id === 'string' && named.has(one.id)) || named.has('');
   if (!isNamed) faults.push('dom-3: a contained resource must be referred to.');
   if (meta?.versionId !== undefined || meta?.lastUpdated !== undefined) {
     faults.push('dom-4: a contained resource has no version and no time of update.');

@@ -18,6 +18,7 @@ import type { ClinicalRecord } from '../record/context.ts';
 import type { Answer, Receive, Received } from '../source/port.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 import { placesOf } from '../telemetry/fields.ts';
+import { type Accept, acceptInOrder } from './arrival-order.ts';
 import type { Finished } from './work.ts';
 
 export interface ReceiveOptions {
@@ -35,8 +36,14 @@ export interface ReceiveOptions {
   limits: { waitingMax: number; batchMessagesMax: number; jsonDepthMax: number };
 }
 
+type Storing = ReceiveOptions & { accept: Accept };
+
 /** What every source calls. It never rejects: whatever goes wrong is an answer. */
 export function createReceive(options: ReceiveOptions): Receive {
+  const accept = acceptInOrder((principal, items) =>
+    acceptMessages(options.record, principal, items),
+  );
+  const storing: Storing = { ...options, accept };
   return async (received) => {
     const begun = performance.now();
     const channel = options.channel(received.channel);
@@ -51,7 +58,7 @@ export function createReceive(options: ReceiveOptions): Receive {
       checkRecord: (record) => options.checkRecord(channel, record),
       limits: options.limits,
     });
-    const rulings = await store(items, received, channel, options);
+    const rulings = await store(items, received, channel, storing);
     report(items, rulings, channel, performance.now() - begun, options.telemetry);
     return channel.format === 'hl7v2'
       ? answerHl7(items, rulings, channel, options)
@@ -83,7 +90,7 @@ async function store(
   items: IntakeItem[],
   received: Received,
   channel: Channel,
-  options: ReceiveOptions,
+  options: Storing,
 ): Promise<Ruling[]> {
   // A rejected HTTP body is answered with its reasons and not kept; a feed's message always is.
   const kept = items.filter((item) => item.verdict !== 'rejected' || channel.format === 'hl7v2');
@@ -92,8 +99,7 @@ async function store(
     return items.map((item) => faultOf(item, 'OVERLOADED'));
   }
   try {
-    const receipts = await acceptMessages(
-      options.record,
+    const receipts = await options.accept(
       principalOf(received, channel),
       kept.map(({ envelope, raw, verdict, issues }) => ({
         envelope,

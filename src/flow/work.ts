@@ -7,6 +7,8 @@ import type { PipelineInput, PipelineOutput } from '../model/pipeline.ts';
 import type { Queue, Wake } from '../queue/port.ts';
 import type { ClinicalRecord } from '../record/context.ts';
 import {
+  type MessageRow,
+  messageHead,
   nextInbox,
   type OpenedMessage,
   setAside,
@@ -104,6 +106,10 @@ async function attempt(
     return undefined;
   } catch (thrown) {
     const error = toEngineError(thrown);
+    if (await hasEnded(message.row, options)) {
+      attempts.delete(id);
+      return undefined;
+    }
     const retry = options.channel(message.row.channel)?.retry;
     if (error.code === 'STORE_UNAVAILABLE') return storeFault(options, error).againInMs;
     if (error.retry === 'later' && retry && count < retry.attempts) {
@@ -121,6 +127,14 @@ async function attempt(
     }
     return abandon(message, error, options, attempts, count);
   }
+}
+
+/** The commit was made and only its answer was lost: the message is not in the inbox any more. */
+async function hasEnded({ tenant, id }: MessageRow, options: WorkOptions): Promise<boolean> {
+  const head = await messageHead(options.record, tenant, id).catch(() => undefined);
+  if (head === undefined || head.state === 'received') return false;
+  options.finished({ id, state: head.state, issues: [] });
+  return true;
 }
 
 async function apply(

@@ -12,6 +12,8 @@ interface Mark {
   leaf: Value | string;
   fate: 'mapped' | 'ignored';
   to: string;
+  /** Of several marks of a leaf the highest counts: an element, a key, a reason. */
+  rank: 3 | 2 | 1;
 }
 
 export class Account {
@@ -29,17 +31,23 @@ export class Account {
   /** The leaf that `cell.text` reads was written to `to`. */
   mapped(cell: Cell, to: string): void {
     const leaf = firstLeaf(cell);
-    if (leaf !== undefined) this.marks.push({ leaf, fate: 'mapped', to });
+    if (leaf !== undefined) this.marks.push({ leaf, fate: 'mapped', to, rank: 3 });
+  }
+
+  /** The leaf is part of the business key of a resource. */
+  inKey(cell: Cell, type: string): void {
+    const leaf = firstLeaf(cell);
+    if (leaf !== undefined) this.marks.push({ leaf, fate: 'mapped', to: `${type}.id`, rank: 2 });
   }
 
   /** Every leaf of the cell is ignored for a written reason. */
   ignored(cell: Cell, reason: string): void {
-    visitCell(cell, (leaf) => this.marks.push({ leaf, fate: 'ignored', to: reason }));
+    visitCell(cell, (leaf) => this.marks.push({ leaf, fate: 'ignored', to: reason, rank: 1 }));
   }
 
   /** Every leaf of the cell was used. */
   used(cell: Cell, to: string): void {
-    visitCell(cell, (leaf) => this.marks.push({ leaf, fate: 'mapped', to }));
+    visitCell(cell, (leaf) => this.marks.push({ leaf, fate: 'mapped', to, rank: 3 }));
   }
 
   /** The fate of every leaf that is valued or null, in message order. `mapped` beats `ignored`. */
@@ -68,9 +76,7 @@ export class Account {
     const fates = new Map<Value | string, Mark>();
     for (const mark of this.marks) {
       const known = fates.get(mark.leaf);
-      if (known === undefined || (known.fate === 'ignored' && mark.fate === 'mapped')) {
-        fates.set(mark.leaf, mark);
-      }
+      if (known === undefined || known.rank < mark.rank) fates.set(mark.leaf, mark);
     }
     return fates;
   }

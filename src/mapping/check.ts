@@ -46,7 +46,7 @@ function checkValue(
     return;
   }
   if (schema.$ref !== undefined) {
-    const target = DEFINITIONS[schema.$ref.replace('#/$defs/', '')];
+    const target = definitionOf(schema.$ref);
     if (target !== undefined) checkValue(value, target, place, findings, depth + 1);
     return;
   }
@@ -72,6 +72,10 @@ function checkValue(
   }
 }
 
+function definitionOf(ref: string): Schema | undefined {
+  return DEFINITIONS[ref.replace('#/$defs/', '')];
+}
+
 /** Of several forms the one that fits the kind of the value gives the findings. */
 function checkAny(
   value: unknown,
@@ -86,8 +90,9 @@ function checkAny(
     const found: Finding[] = [];
     checkValue(value, form, place, found, depth + 1);
     if (found.length === 0) return;
-    const isDeep = found.some((finding) => finding.place.length > place.length);
-    if (best === undefined && isDeep) best = found;
+    const { type } = form.$ref === undefined ? form : (definitionOf(form.$ref) ?? form);
+    const fits = type !== undefined && isOfType(value, type);
+    if (best === undefined && fits) best = found;
   }
   const expected = schema.description ?? 'another value';
   const general = { place, text: `Expected ${expected}, found ${kindOf(value)}.` };

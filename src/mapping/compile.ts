@@ -214,6 +214,7 @@ class Compiler {
       eaches: [],
       clearable: false,
       refs: new Map(),
+      seen: { transient: false },
       needs,
       datatype: (name) => {
         uses?.add(`datatypes/${name}`);

@@ -1,5 +1,7 @@
 // Copy rows, `from` to `to`: which repetitions are read, how they are converted, and when a null
 // clears. The most frequent rows have their own short loops.
+import { Value } from '../hl7/value.ts';
+import { type Cell, JsonCell } from './cell.ts';
 import { isPlainObject, type JsonObject } from './json.ts';
 import { type RunRow, reading } from './order.ts';
 import { CONVERSIONS } from './primitives.ts';
@@ -60,6 +62,7 @@ function useDatatype(row: WrittenRow, place: Place, context: RowContext): Conver
     refuse(context, [...place, 'as'], 'A row has using or as, not both.');
     return undefined;
   }
+  if (!datatype.lasting) context.seen.transient = true;
   if (row.table === undefined) return datatype.convert;
   const table = findTable(row, place, context);
   if (table === undefined) return undefined;
@@ -83,8 +86,9 @@ function compileAs(row: WrittenRow, place: Place, context: RowContext): Convert 
       return undefined;
     }
     const shape = as === 'Coding' || as === 'CodeableConcept' ? as : 'code';
-    return table && convertByTable(table, unknownOf(row, table), shape as Shape);
+    return table && convertByTable(table, unknownOf(row, table), shape as Shape, as === 'uri');
   }
+  if (as === 'dateTime' || as === 'instant') context.seen.transient = true;
   if (Object.hasOwn(CONVERSIONS, as)) return convertText(as);
   const known = Object.keys(CONVERSIONS).join(', ');
   refuse(context, [...place, 'as'], `"${as}" is not one of ${known}, or needs a table.`);
@@ -126,21 +130,49 @@ function writeFirst(
     const label = labelOf(scope, target);
     for (const read of reads) {
       const first = read.one(scope);
-      if (first.raw === '') continue;
-      const cells = first.level === 0 ? first.repetitions : read.all(scope);
-      for (let i = 0; i < cells.length; i++) {
+      const direct = first.valued && isSingle(first);
+      if (direct && writeOne(first, 0, read, target, convert, scope, out, label)) return 1;
+      if (first.raw === '' && read.path.kind !== 'field') continue;
+      if (direct && !mayRepeat(read)) continue;
+      const cells = read.all(scope);
+      for (let i = direct ? 1 : 0; i < cells.length; i++) {
         const cell = cells[i];
         if (cell === undefined || !cell.valued) continue;
-        const mark = scope.run.account?.mark ?? 0;
-        const value = convert(cell, scope, read.path, i, label);
-        if (value === undefined) continue;
-        if (target.write(out, value)) return 1;
-        scope.run.account?.rollback(mark);
-        return 0;
+        if (writeOne(cell, i, read, target, convert, scope, out, label)) return 1;
       }
     }
     return 0;
   };
+}
+
+function writeOne(
+  cell: Cell,
+  repetition: number,
+  { path }: Read,
+  target: Target,
+  convert: Convert,
+  scope: Scope,
+  out: JsonObject,
+  label: string,
+): boolean {
+  const mark = scope.run.account?.mark ?? 0;
+  const value = convert(cell, scope, path, repetition, label);
+  if (value === undefined) return false;
+  if (target.write(out, value)) return true;
+  scope.run.account?.rollback(mark);
+  return false;
+}
+
+/** A field that does not repeat is its own first repetition: nothing has to be split. */
+function isSingle(cell: Cell): boolean {
+  if (cell instanceof Value) {
+    return cell.level !== 0 || !cell.raw.includes(cell.delimiters.repetition);
+  }
+  return !(cell instanceof JsonCell && Array.isArray(cell.json));
+}
+
+function mayRepeat({ path }: Read): boolean {
+  return path.kind === 'field' && path.repetition === undefined;
 }
 
 /** One element per valued repetition of every path. */

@@ -1,14 +1,17 @@
 // Datatype maps: one value to one FHIR data type, to a primitive, or to a resource of its own and
 // a Reference to it. Results of equal raw texts are remembered within a message.
 
+import { DEFAULT_DELIMITERS } from '../hl7/delimiters.ts';
+import { Value } from '../hl7/value.ts';
 import type { WriteMode } from '../model/resource.ts';
+import type { Cell } from './cell.ts';
 import { cloneJson, type JsonObject } from './json.ts';
 import { compileKey, type KeyMaker } from './key.ts';
 import type { RunRow } from './order.ts';
 import { CONVERSIONS } from './primitives.ts';
 import type { Read } from './read.ts';
 import { compileRows, type RowContext, readPath } from './row.ts';
-import { type Made, Scope } from './scope.ts';
+import { type Made, type Run, Scope } from './scope.ts';
 import { faultAt } from './source.ts';
 import type { Dialect } from './source-path.ts';
 import { fillMissing, settle, wholeOf } from './target.ts';
@@ -20,6 +23,8 @@ export interface Datatype {
   yields: string;
   primitive: boolean;
   convert: Convert;
+  /** The result depends on the raw text alone, and is worth keeping over messages. */
+  lasting: boolean;
   /** Instances that its resource's key needs: `patient`. */
   needs: string[];
 }
@@ -45,8 +50,10 @@ export function compileDatatype(index: number, context: RowContext): Datatype {
     const inner = new Scope(run, group, segment, cell, instance, NO_EACHES, from, label);
     return own === undefined ? buildValue(rows, inner, primitive) : buildResource(rows, inner, own);
   };
-  const convert = needs.length === 0 ? remember(index, build) : build;
-  return { name, yields, primitive, convert, needs };
+  const lasting = own === undefined && !context.seen.transient && LASTING.has(yields);
+  const keep = lasting ? keepOver(build) : remember(index, build);
+  const convert = needs.length === 0 ? keep : build;
+  return { name, yields, primitive, convert, lasting, needs };
 }
 
 /** What paths the rows of a datatype map may use. */
@@ -59,29 +66,49 @@ const SEEN_ONCE = Symbol('seen once');
 const LEVELS = 10;
 const RAW_MAX = 500;
 
+/** Coded values: few different ones, told by every message, and no names or identifiers. */
+const LASTING = new Set(['CodeableConcept', 'Coding', 'Quantity', 'code', 'uri']);
+const KEPT_MAX = 2000;
+
+/**
+ * Results of a pure map by raw text, over messages, as long as this set of maps lives. The same
+ * text means the same only under the same delimiters.
+ */
+function keepOver(build: Convert): Convert {
+  const levels: Map<string, unknown>[] = Array.from({ length: LEVELS }, () => new Map());
+  const isKept = (cell: Cell) => cell instanceof Value && cell.delimiters === DEFAULT_DELIMITERS;
+  return keepBy((cell) => (isKept(cell) ? levels[cell.level] : undefined), build);
+}
+
+/** Results by raw text, within a message. `index` is the number of the map among all. */
+function remember(index: number, build: Convert): Convert {
+  return keepBy((cell, { memo }) => {
+    const slot = index * LEVELS + cell.level;
+    memo[slot] ??= new Map();
+    return memo[slot];
+  }, build);
+}
+
 /**
  * The second time that a raw text comes the result is kept, from the third on it is copied. Not
  * with an account, which must see every leaf, and not when issues were reported.
  */
-function remember(index: number, build: Convert): Convert {
+function keepBy(
+  mapOf: (cell: Cell, run: Run) => Map<string, unknown> | undefined,
+  build: Convert,
+): Convert {
   return (cell, scope, path, repetition, label) => {
     const { run } = scope;
     const { raw } = cell;
-    if (run.account !== null || raw.length > RAW_MAX || cell.level > 3) {
-      return build(cell, scope, path, repetition, label);
-    }
-    const slot = index * LEVELS + cell.level;
-    let memo = run.memo[slot];
-    if (memo === undefined) {
-      memo = new Map();
-      run.memo[slot] = memo;
-    }
-    const known = memo.get(raw);
+    const kept =
+      run.account !== null || raw.length > RAW_MAX || cell.level > 3 ? undefined : mapOf(cell, run);
+    const known = kept?.get(raw);
     if (known !== undefined && known !== SEEN_ONCE) return cloneJson(known);
     const issues = run.issues.length;
     const value = build(cell, scope, path, repetition, label);
-    if (run.issues.length === issues && value !== undefined) {
-      memo.set(raw, known === SEEN_ONCE ? cloneJson(value) : SEEN_ONCE);
+    if (kept !== undefined && run.issues.length === issues && value !== undefined) {
+      if (kept.size >= KEPT_MAX) kept.clear();
+      kept.set(raw, known === SEEN_ONCE ? cloneJson(value) : SEEN_ONCE);
     }
     return value;
   };
@@ -126,7 +153,7 @@ function buildResource(rows: RunRow, inner: Scope, own: OwnResource): JsonObject
   const out: JsonObject = { resourceType: own.type, id };
   if (rows(labelled, out) === 0) return display === undefined ? undefined : { display };
   settle(out);
-  for (const cell of found.cells) run.account?.mapped(cell, `${own.type}.id`);
+  for (const cell of found.cells) run.account?.inKey(cell, own.type);
   const known = run.made.get(reference);
   if (known !== undefined) fillMissing(known.resource, out);
   else {

@@ -1,7 +1,7 @@
 // Changes of a site and `extends` applied to written maps before they are checked and compiled:
 // rows by key, codes and instances by name. A merged map still knows the file of each of its rows.
 import { isPlainObject, type JsonObject } from './json.ts';
-import { faultAt, type MapFault, type MapSource, type Place } from './source.ts';
+import { faultAt, type MapFault, type MapSource, type Place, type Written } from './source.ts';
 
 /** The map that results when `overlay` changes `base`. */
 export function overlaySource(base: MapSource, overlay: MapSource, faults: MapFault[]): MapSource {
@@ -98,7 +98,7 @@ function mergeNames(base: JsonObject, change: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null));
 }
 
-function locate(origins: Origins, place: Place): { file: string; line: number } {
+function locate(origins: Origins, place: Place): Written {
   const [name, second, ...more] = place;
   const row = name === 'rows' ? origins.rows[Number(second)] : undefined;
   if (row !== undefined) return row.source.locate(['rows', row.index, ...more]);

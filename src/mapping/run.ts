@@ -75,6 +75,7 @@ function openRun(context: MapContext, record: Cell): Run {
     record,
     issues: [],
     made: new Map(),
+    keyless: new Set(),
     memo: [],
     account: context.account ? new Account() : null,
     conversion: {
@@ -114,6 +115,7 @@ function placeInstances(compiled: CompiledInstance, run: Run, root: Group): Inst
     const found = compiled.key.find(scope);
     if (found === undefined) {
       reportKey(compiled, scope);
+      run.keyless.add(compiled.name);
       continue;
     }
     const { name, type, mode } = compiled;
@@ -130,7 +132,7 @@ function placeInstances(compiled: CompiledInstance, run: Run, root: Group): Inst
       const at = placeOfScope(scope);
       run.issues.push({ severity: 'warning', code: 'incomplete', at, text: found.warning });
     }
-    for (const keyCell of found.cells) run.account?.mapped(keyCell, `${type}.id`);
+    for (const keyCell of found.cells) run.account?.inKey(keyCell, type);
   }
   return placed;
 }
@@ -143,7 +145,9 @@ function makeOnce(run: Run, type: string, id: string, mode: WriteMode): Made {
   return made;
 }
 
-function reportKey({ name, type }: CompiledInstance, scope: Scope): void {
+/** One fault is one issue: an instance that only lacks another's key is not reported again. */
+function reportKey({ name, type, key }: CompiledInstance, scope: Scope): void {
+  if (key.needs.some((need) => scope.run.keyless.has(need))) return;
   const text = `${type} (${name}) has no business key: none of the fields that identify it is valued.`;
   scope.run.issues.push({ severity: 'error', code: 'required', at: placeOfScope(scope), text });
 }

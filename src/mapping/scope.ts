@@ -43,6 +43,8 @@ export interface Run {
   issues: Issue[];
   /** By `type/id`, in the order in which they were made. */
   made: Map<string, Made>;
+  /** Names of instances of which one found no key. */
+  keyless: Set<string>;
   /** Results of datatype maps by map and level, then by raw text. */
   memo: (Map<string, unknown> | undefined)[];
   /** null = no account is kept. */

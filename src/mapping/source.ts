@@ -14,8 +14,15 @@ export interface MapSource {
   /** Path below the mappings folder: `segments/PID-Patient.yaml`. */
   file: string;
   value: Record<string, unknown>;
-  /** File and 1-based line of a place such as `['rows', 3, 'to']`, or of what is around it. */
-  locate(place: Place): { file: string; line: number };
+  /** Where a place such as `['rows', 3, 'to']` was written, or what is around it. */
+  locate(place: Place): Written;
+}
+
+/** `path` is that of the file itself: rows of a site keep their own numbers. */
+export interface Written {
+  file: string;
+  line: number;
+  path: string;
 }
 
 /** Names and list positions from the top of a file. */
@@ -51,7 +58,10 @@ export function readSource(layer: Layer, file: string, text: string): MapSource 
     return fault(file, 1, '', 'A mapping file is a YAML map of names and values.');
   }
   const name = (file.split('/').at(-1) ?? '').replace(/\.yaml$/, '');
-  const locate = (place: Place) => ({ file, line: findLine(document.contents, place, lines) });
+  const locate = (place: Place) => {
+    const line = findLine(document.contents, place, lines);
+    return { file, line, path: place.length === 0 ? '' : `/${place.join('/')}` };
+  };
   return { layer, name, file, value: value as Record<string, unknown>, locate };
 }
 
@@ -62,8 +72,7 @@ export function faultAt(
   text: string,
   severity: MapFault['severity'] = 'error',
 ): MapFault {
-  const path = place.length === 0 ? '' : `/${place.join('/')}`;
-  return { severity, ...source.locate(place), path, text };
+  return { severity, ...source.locate(place), text };
 }
 
 /** Makes a fault of severity `error`. */

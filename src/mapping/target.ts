@@ -30,19 +30,61 @@ export function parseTarget(text: string): Target | undefined {
   const steps = text === '.' ? [plain('')] : readSteps(text);
   const last = steps?.at(-1);
   if (steps === undefined || last === undefined) return undefined;
-  const before = steps.slice(0, -1);
-  const single = steps.length === 1 && last.mode === 'one' ? last.name : undefined;
   return {
     text,
     label: steps.map((step) => step.name).join('.'),
     clearPath: clearPathOf(steps),
     appends: steps.some((step) => step.mode === 'append' || step.mode === 'new-extension'),
-    has:
-      single === undefined
-        ? (root) => hasValue(root, before, last)
-        : (root) => root[single] !== undefined,
+    ...(shortcutFor(steps) ?? generalFor(steps.slice(0, -1), last)),
+  };
+}
+
+type Access = Pick<Target, 'has' | 'write'>;
+
+function generalFor(before: readonly Step[], last: Step): Access {
+  return {
+    has: (root) => hasValue(root, before, last),
     write: (root, value) => writeValue(root, before, last, value),
   };
+}
+
+/** The three frequent forms, `a`, `a[]` and `a[0].b`, without a walk over steps. */
+function shortcutFor([first, second, third]: readonly Step[]): Access | undefined {
+  if (first === undefined || third !== undefined) return undefined;
+  const { name } = first;
+  const general = generalFor(second === undefined ? [] : [first], second ?? first);
+  if (second === undefined && first.mode === 'one') {
+    return {
+      has: (root) => root[name] !== undefined,
+      write: (root, value) => {
+        if (root[name] !== undefined || value instanceof Decimal) return general.write(root, value);
+        root[name] = value;
+        return true;
+      },
+    };
+  }
+  if (second === undefined && first.mode === 'append') {
+    return { has: () => false, write: (root, value) => appendTo(root, name, value, general) };
+  }
+  if (first.mode !== 'index' || first.index !== 0 || second?.mode !== 'one') return undefined;
+  const below = second.name;
+  return {
+    has: (root) => (root[name] as JsonObject[] | undefined)?.[0]?.[below] !== undefined,
+    write: (root, value) => {
+      const element = (root[name] as JsonObject[] | undefined)?.[0];
+      const isFree = isPlainObject(element) && element[below] === undefined;
+      if (!isFree || value instanceof Decimal) return general.write(root, value);
+      element[below] = value;
+      return true;
+    },
+  };
+}
+
+function appendTo(root: JsonObject, name: string, value: unknown, general: Access): boolean {
+  const list = root[name];
+  if (!Array.isArray(list) || value instanceof Decimal) return general.write(root, value);
+  list.push(value);
+  return true;
 }
 
 const GAPS = Symbol('a list has gaps');

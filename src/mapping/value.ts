@@ -62,7 +62,12 @@ function reportTime(scope: Scope, path: SourcePath, repetition: number): void {
 }
 
 /** Conversion of text through a table, to a code, Coding or CodeableConcept. */
-export function convertByTable(table: Table, unknown: Unknown, shape: Shape): Convert {
+export function convertByTable(
+  table: Table,
+  unknown: Unknown,
+  shape: Shape,
+  isUri: boolean,
+): Convert {
   return (cell, scope, path, repetition, label) => {
     const code = cell.text.trim();
     if (code === '') return undefined;
@@ -76,7 +81,8 @@ export function convertByTable(table: Table, unknown: Unknown, shape: Shape): Co
     const original = codingOf({ code, system: table.source, display: '', ignore: '' });
     const value = shapeOf(found, original, shape, unknown.policy === 'pass');
     if (value !== undefined) account?.mapped(cell, label);
-    return value;
+    // A name that is no uri, such as an authority's own, becomes one.
+    return isUri && typeof value === 'string' ? value.replaceAll(/\s/g, '%20') : value;
   };
 }
 

@@ -18,7 +18,7 @@ import type { ClinicalRecord } from './context.ts';
 import { signingKeyId } from './tenant-keys.ts';
 import { actor } from './trail.ts';
 
-/** Engine events that are no read or write of a resource. Never a value of a patient in `detail`. */
+/** Engine events that are no read or write of a resource. No value of a patient in `detail`. */
 export interface EngineEvent {
   action: Extract<AuditAction, 'deny' | 'refuse' | 'backup' | 'config' | 'start' | 'stop'>;
   outcome: 'success' | 'failure';

@@ -30,8 +30,8 @@ export function orderingToken(tenant: TenantKeys, envelope: Envelope): string {
 }
 
 /**
- * Blind token of (channel, sender, control id); null = the message has no id of its own. Longer than
- * a search token: a collision here would take a new message for an old one.
+ * Blind token of (channel, sender, control id); null = the message has no id of its own. Longer
+ * than a search token: a collision here would take a new message for an old one.
  */
 export function dedupeToken(tenant: TenantKeys, envelope: Envelope): string | null {
   const { channel, sender, controlId } = envelope;

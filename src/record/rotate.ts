@@ -18,29 +18,46 @@ interface Parent {
 }
 
 /**
- * Wraps every tenant key of every tenant with `rootKeys.current` (made by addRootKey and already
- * written to the key file); when it resolves, the older root keys may be dropped from the file.
- * Other threads' records go on with the keys they hold; open them anew with the new file.
+ * Wraps every tenant key of every tenant with `rootKeys.current`. `rootKeys` must be
+ * `addRootKey(record.keyring.rootKeys)`, the keys as they are now, not as they were at the start,
+ * and must stand in the key file already; when it resolves, the older ones may be dropped there.
+ * Other threads' records need `keyring.useRootKeys(rootKeys)` before. Throws KEY_UNAVAILABLE, with
+ * nothing changed, when the key that is current now is not among them.
  */
 export async function rotateRootKey(
   record: ClinicalRecord,
   principal: Principal,
   rootKeys: RootKeys,
 ): Promise<{ rewrapped: number }> {
+  findRootKey(rootKeys, record.keyring.rootKeys.current.id);
+  record.keyring.useRootKeys(rootKeys);
   let rewrapped = 0;
   for (const tenant of await record.store.audit.tenants()) {
-    const rows = await record.store.keys.list(tenant, 'tenant', TENANT_KEYS_MAX);
-    const keys = rows.map((row) => {
-      const parent = findRootKey(rootKeys, row.wrappedBy).key;
-      return rewrap(record, { ...row, tenant }, parent, rootKeys.current);
-    });
-    if (keys.length === 0) continue;
-    const audit = [draftOf(record, principal, rootKeys.current.id)];
-    await record.store.commit({ tenant, keys, audit });
-    rewrapped += keys.length;
+    // Until none is left: another thread may have added one with the older key meanwhile.
+    for (let count = 1; count > 0; rewrapped += count) {
+      count = await rewrapTenant(record, principal, tenant, rootKeys);
+    }
   }
-  record.keyring.useRootKeys(rootKeys);
   return { rewrapped };
+}
+
+async function rewrapTenant(
+  record: ClinicalRecord,
+  principal: Principal,
+  tenant: string,
+  rootKeys: RootKeys,
+): Promise<number> {
+  const { current } = rootKeys;
+  const rows = await record.store.keys.list(tenant, 'tenant', TENANT_KEYS_MAX);
+  const keys = rows
+    .filter(({ wrappedBy }) => wrappedBy !== current.id)
+    .map((row) => {
+      const old = findRootKey(rootKeys, row.wrappedBy).key;
+      return rewrap(record, { ...row, tenant }, old, current);
+    });
+  if (keys.length === 0) return 0;
+  await record.store.commit({ tenant, keys, audit: [draftOf(record, principal, current.id)] });
+  return keys.length;
 }
 
 /**

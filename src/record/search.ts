@@ -25,8 +25,8 @@ const TOTAL_MAX = 10_000;
 const COUNT_PAGE = 500;
 
 /**
- * One page of results; audited with its parameters sealed. Resources of forgotten patients are never
- * found. `compartments` restricts to these Patients. Throws BAD_REQUEST for a cursor that is
+ * One page of results; audited with its parameters sealed. Resources of forgotten patients are
+ * never found. `compartments` restricts to these Patients. Throws BAD_REQUEST for a cursor that is
  * not of this search, STORE_CORRUPT, STORE_UNAVAILABLE (also when access cannot be logged).
  */
 export async function searchResources(

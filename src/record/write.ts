@@ -30,9 +30,9 @@ interface Attempt {
 /**
  * Writes what a message was mapped to, exactly once, and marks it processed; retries lost races.
  * `attempts` counts this one. Answers the resources written or found unchanged, in the order of
- * `output.resources`, the message's Provenance last. `output.issues` must hold no error (setAside is for those).
- * Throws KEY_DESTROYED (patient forgotten meanwhile), VERSION_CONFLICT (races lost too often, or the
- * message was set aside meanwhile), STORE_UNAVAILABLE.
+ * `output.resources`, the message's Provenance last. `output.issues` must hold no error: setAside
+ * is for those. Throws KEY_DESTROYED (patient forgotten meanwhile), VERSION_CONFLICT (races lost
+ * too often, or the message was set aside meanwhile), STORE_UNAVAILABLE.
  */
 export async function writeMapped(
   record: ClinicalRecord,

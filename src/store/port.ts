@@ -64,7 +64,7 @@ export type Conflict =
   /** The key was destroyed: it cannot be written, and nothing sealed under it is taken. */
   | { kind: 'key-destroyed'; id: string };
 
-/** A check of a commit failed; nothing of the unit was applied. The caller reads anew and retries. */
+/** A check of a commit failed, nothing of the unit was applied: the caller reads anew, retries. */
 export class CommitConflict extends Error {
   readonly conflict: Conflict;
   constructor(conflict: Conflict) {
@@ -294,7 +294,7 @@ export interface KeyWrite {
   wrappedBy: string;
   wrapped: Uint8Array;
   createdAt: number;
-  /** true replaces the wrapping of an existing key (rotation; NOT_FOUND without one); false = new. */
+  /** true replaces the wrapping of an existing key (else NOT_FOUND); false must be new. */
   rewrap: boolean;
 }
 

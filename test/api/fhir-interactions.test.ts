@@ -43,9 +43,12 @@ describe('create', () => {
   });
 
   it('takes application/json as well', async () => {
-    const headers = { 'content-type': 'application/json; charset=utf-8' };
-    const answer = await server.call('POST /Patient', { body: patient(), headers });
-    expect(answer.status).toBe(201);
+    const types = ['application/json; charset=utf-8', 'application/fhir+json; fhirVersion=4.0'];
+    for (const type of types) {
+      const headers = { 'content-type': type };
+      const answer = await server.call('POST /Patient', { body: patient(), headers });
+      expect(answer.status).toBe(201);
+    }
   });
 });
 

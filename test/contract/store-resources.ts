@@ -64,7 +64,7 @@ function versions(store: () => Store): void {
     expect(await store().resources.readMany(tenant, [])).toEqual([]);
   });
 
-  it('keeps a deleted resource as a version that no search finds, and lets it come back', async () => {
+  it('keeps a deletion as a version that no search finds, and lets it return', async () => {
     const tenant = freshTenant();
     const tokens = [token('x')];
     const ranges = [{ param: 'date', low: 1, high: 2 }];

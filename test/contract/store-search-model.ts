@@ -1,5 +1,5 @@
-// Contract of search, compared with a plain model: random resources, changed and deleted, and random
-// plans read page by page. The seed is in the test's name; set SEED to replay it.
+// Contract of search, compared with a plain model: random resources, changed and deleted, and
+// random plans read page by page. The seed is in the test's name; set SEED to replay it.
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RangeTest, ResourceWrite, SearchPlan, Store } from '../../src/store/port.ts';
 import {
@@ -28,7 +28,7 @@ export function searchModelContract(store: () => Store): void {
     const model = new Map<string, ResourceWrite>();
     beforeAll(async () => {
       await fill(store(), tenant, model, random);
-      await store().commit(writing(freshTenant(), ...batch(random, 50)));
+      await store().commit(writing(freshTenant(), ...uniqueIds(batch(random, 50))));
     });
 
     it('finds, sorts, pages and counts as the model does', async () => {
@@ -60,11 +60,15 @@ async function fill(
       const deleted = old !== undefined && random() < 0.2;
       return { ...row, expected, version: expected + 1, deleted };
     });
-    const unique = [...new Map(rows.map((row) => [row.id, row])).values()];
+    const unique = uniqueIds(rows);
     for (const row of unique) model.set(row.id, row);
     commits.push(store.commit(writing(tenant, ...unique)));
   }
   await Promise.all(commits);
+}
+
+function uniqueIds(rows: ResourceWrite[]): ResourceWrite[] {
+  return [...new Map(rows.map((row) => [row.id, row])).values()];
 }
 
 function batch(random: Random, count: number): ResourceWrite[] {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { historyBundle, searchsetBundle } from '../../src/fhir/bundle.ts';
 import { capabilityStatement } from '../../src/fhir/capability.ts';
 import { isCompartmentType, patientCompartment } from '../../src/fhir/compartment.ts';
-import { keepDecimal, parseJson } from '../../src/fhir/json.ts';
+import { copyDecimals, keepDecimal, parseJson } from '../../src/fhir/json.ts';
 import { OUTCOME_ISSUES_MAX, outcomeOfError, outcomeOfIssues } from '../../src/fhir/outcome.ts';
 import { isTemporal, spanOf } from '../../src/fhir/time.ts';
 import { validateResource } from '../../src/fhir/validate.ts';
@@ -35,6 +35,14 @@ describe('parseJson', () => {
     const quantity = { value: 7 };
     keepDecimal(quantity, 'value', '7.00');
     expect(JSON.stringify({ quantity })).toBe('{"quantity":{"value":7.00}}');
+  });
+
+  it('carries decimals over to a copy, which then keeps its own', () => {
+    const quantity = parseJson('{"value":1.50}') as { value: number };
+    expect(JSON.stringify({ ...quantity })).toBe('{"value":1.5}');
+    const copy = copyDecimals(quantity, { ...quantity, unit: 'g' });
+    keepDecimal(copy, 'value', '1.500');
+    expect(JSON.stringify([quantity, copy])).toBe('[{"value":1.50},{"value":1.500,"unit":"g"}]');
   });
 
   const secret = 'Zaphod';

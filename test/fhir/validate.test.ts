@@ -199,6 +199,11 @@ describe('the answer', () => {
     expect(issues.at(-1)?.text).toContain('50 more');
   });
 
+  it('stays small however many faults there are', () => {
+    const issues = validateResource(patient({ name: new Array(500_000).fill(1) }));
+    expect(issues.map((issue) => issue.at)).toEqual(['Patient.name[0]']);
+  });
+
   it('comes for an empty resource of every type', () => {
     for (const type of resourceTypes()) {
       const codes = validateResource({ resourceType: type, id: 'x' }).map((issue) => issue.code);

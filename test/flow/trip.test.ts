@@ -144,7 +144,7 @@ describe('a bad message', () => {
     const { messages } = await engine.get('/admin/messages?state=set-aside&limit=1');
     const { id } = messages[0];
     expect((await stateOf(id)).issues).toContainEqual(
-      expect.objectContaining({ severity: 'error', at: 'PID-3' }),
+      expect.objectContaining({ severity: 'error', at: 'PID-3.1' }),
     );
     const raw = Buffer.from(adt({ pid: 'TP8' }).replaceAll('\n', '\r')).toString('base64');
     const body = JSON.stringify({ raw });

@@ -195,9 +195,8 @@ describe('a block', () => {
 
   it('gives each element its own copy of a constant', () => {
     const set = mustCompile(patientOf(rows, WITH));
-    const [first, second] = run(set, adt('PID|||k|||||a~b')).resources[0]?.resource.x as {
-      role: object;
-    }[];
+    const made = run(set, adt('PID|||k|||||a~b')).resources[0]?.resource.x;
+    const [first, second] = (made ?? []) as { role: object }[];
     expect(first?.role).toEqual(second?.role);
     expect(first?.role).not.toBe(second?.role);
   });

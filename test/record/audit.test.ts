@@ -1,4 +1,4 @@
-// The audit log over the embedded store: what leaves an entry, and tampering with the database file.
+// The audit log over the embedded store: what leaves an entry, and tampering with the database.
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
@@ -26,6 +26,7 @@ import {
   output,
   PATIENT_ID,
   patient,
+  provenance,
   receive,
   TENANT,
 } from './open.ts';
@@ -46,7 +47,7 @@ describe('every access leaves its entry', () => {
     const item = arrival('raw', { controlId: 'A1' });
     const opened = await receive(record, item);
     await acceptMessages(record, CLERK, [arrival('raw', { controlId: 'A1' })]);
-    await writeMapped(record, opened, output(mapped(patient())), 1);
+    await writeMapped(record, opened, output(mapped(patient()), provenance(opened.row.id)), 1);
     await openMessage(record, CLERK, opened.row.id);
     await replayMessage(record, CLERK, opened.row.id);
     await setAside(record, opened.row, { issues: [], attempts: 1 });

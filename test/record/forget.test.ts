@@ -156,6 +156,20 @@ describe('rotation', () => {
     });
   });
 
+  it('of the root key again and again, and not with keys that lack the current one', async () => {
+    const { record, again, rootKeys } = await openBench();
+    await write(record, { gender: 'male' });
+    for (let n = 0; n < 3; n += 1) {
+      const next = addRootKey(dropOlderRootKeys(record.keyring.rootKeys));
+      expect(await rotateRootKey(record, CLERK, next)).toEqual({ rewrapped: 1 });
+    }
+    await expect(rotateRootKey(record, CLERK, addRootKey(rootKeys))).rejects.toMatchObject({
+      code: 'KEY_UNAVAILABLE',
+    });
+    const opened = again({}, dropOlderRootKeys(record.keyring.rootKeys));
+    expect((await readResource(opened, CLERK, REF)).resource.gender).toBe('male');
+  });
+
   it('of the tenant key: old bodies open, new ones are sealed under the new key', async () => {
     const { record, store, again } = await openBench();
     const other = again();

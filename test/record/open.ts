@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { makeRootKeys, type RootKeys } from '../../src/crypto/keys.ts';
-import { resourceId, uuid7 } from '../../src/crypto/uuid.ts';
+import { provenanceId, resourceId, uuid7 } from '../../src/crypto/uuid.ts';
 import type { Envelope } from '../../src/model/message.ts';
 import type { PipelineOutput } from '../../src/model/pipeline.ts';
 import type { Principal } from '../../src/model/principal.ts';
@@ -116,6 +116,13 @@ export function mapped(
 export function output(...resources: MappedResource[]): PipelineOutput {
   const mapHash = 'ab'.repeat(32);
   return { resources, issues: [], accounts: [], mapHash, compartment: PATIENT_ID };
+}
+
+/** The Provenance of a message as the pipeline yields it, its targets without versions. */
+export function provenance(messageId: string): MappedResource {
+  const entity = [{ role: 'source', what: { identifier: { value: messageId } } }];
+  const id = provenanceId(TENANT, messageId);
+  return mapped({ resourceType: 'Provenance', id, target: [], entity }, { mode: 'replace' });
 }
 
 /** All bytes of all files below a folder, in latin1. */

@@ -1,4 +1,4 @@
-// Bodies that are moved, swapped or changed in the database file fail to open; they are never shown.
+// Bodies that are moved, swapped or changed in the database fail to open; they are never shown.
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';

@@ -17,6 +17,7 @@ import {
   output,
   PATIENT_ID,
   patient,
+  provenance,
   receive,
   TENANT,
 } from './open.ts';
@@ -91,15 +92,19 @@ describe('writeMapped', () => {
     });
   });
 
-  it('links all to the message by a Provenance, also when nothing changed', async () => {
+  it('points the Provenance to the versions, also when nothing changed', async () => {
     const { record } = await openBench();
     await apply(record, output(mapped(patient())));
-    const { opened } = await apply(record, output(mapped(patient())));
+    const opened = await receive(record, arrival('raw'));
+    const what = output(provenance(opened.row.id), mapped(patient()));
+    const written = await writeMapped(record, opened, what, 1);
     const ref = { type: 'Provenance', id: provenanceId(TENANT, opened.row.id) };
-    const { resource } = await readResource(record, CLERK, ref);
-    expect(resource).toMatchObject({
+    expect(written).toEqual([
+      { ...REF, version: 1, outcome: 'unchanged' },
+      { ...ref, version: 1, outcome: 'created' },
+    ]);
+    expect((await readResource(record, CLERK, ref)).resource).toMatchObject({
       target: [{ reference: `Patient/${PATIENT_ID}/_history/1` }],
-      recorded: opened.envelope.receivedAt,
       entity: [{ what: { identifier: { value: opened.row.id } } }],
     });
   });
@@ -121,15 +126,14 @@ describe('writeMapped', () => {
 
   it('gives the same bytes again when a message is replayed', async () => {
     const { record } = await openBench();
-    const what = output(mapped(patient({ gender: 'male' })));
-    const { opened } = await apply(record, what);
+    const opened = await receive(record, arrival('raw'));
+    const what = output(mapped(patient({ gender: 'male' })), provenance(opened.row.id));
+    await writeMapped(record, opened, what, 1);
     await replayMessage(record, CLERK, opened.row.id);
     const second = await openMessage(record, CLERK, opened.row.id);
-    expect(await writeMapped(record, second, what, 1)).toEqual([
-      { ...REF, version: 1, outcome: 'unchanged' },
-    ]);
-    const ref = { type: 'Provenance', id: provenanceId(TENANT, opened.row.id) };
-    expect((await readResource(record, CLERK, ref)).head.version).toBe(1);
+    const written = await writeMapped(record, second, what, 1);
+    const outcomes = written.map(({ version, outcome }) => `${version} ${outcome}`);
+    expect(outcomes).toEqual(['1 unchanged', '1 unchanged']);
   });
 
   it('writes nothing of a message with errors', async () => {

@@ -1,4 +1,4 @@
-// A process that commits is killed at random moments: what it was told is committed is there, whole.
+// A process that commits is killed at random moments: what was acknowledged is there, whole.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';

@@ -1,8 +1,10 @@
 // How SQLite runs the main forms of search: along an index, never through all resources.
+import type { SQLInputValue } from 'node:sqlite';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { SearchPlan } from '../../src/store/port.ts';
 import { type Connection, openReader } from '../../src/store/sqlite/connection.ts';
 import { hitQueries } from '../../src/store/sqlite/find.ts';
+import { messagesQuery } from '../../src/store/sqlite/intake-reads.ts';
 import { openSqliteStore, type SqliteStore } from '../../src/store/sqlite/open.ts';
 import { resolvePlan } from '../../src/store/sqlite/search-filter.ts';
 import { plan, resource, T0, token, writing } from '../support/store-units.ts';
@@ -91,13 +93,31 @@ it('reads the newest of a type without sorting the type', () => {
   expect(steps.join('\n')).not.toMatch(/TEMP B-TREE FOR ORDER BY/);
 });
 
+it.each([
+  ['all', {}, /SCAN m$/m],
+  ['a channel', { channel: 'adt' }, /SCAN m$/m],
+  ['those that wait', { state: 'received' as const }, /SCAN m USING INDEX intake_waiting/],
+  ['set aside', { state: 'set-aside' as const }, /intake_set_aside \(tenant=\?/],
+  ['a patient', { compartment: 'p1' }, /intake_by_compartment \(tenant=\? AND compartment=\?/],
+  ['a duplicate', { dedupe: 'd1' }, /intake_by_dedupe \(tenant=\? AND dedupe=\?\)/],
+])('lists messages in their order without sorting: %s', (_, filter, index) => {
+  const { text, values } = messagesQuery(filter);
+  const steps = explainText(text, ['t', ...values, 10]).join('\n');
+  expect(steps).toMatch(index);
+  if (!('dedupe' in filter)) expect(steps).not.toMatch(/TEMP B-TREE/);
+});
+
 function explain(search: SearchPlan): string[] {
   const resolved = resolvePlan(db, search);
   if (!resolved) throw new Error('the plan matches nothing');
   const [first] = hitQueries(db, resolved, undefined);
   const query = first?.(search.limit + 1);
   if (!query) throw new Error('the plan has no query');
+  return explainText(query.text, query.values);
+}
+
+function explainText(text: string, values: SQLInputValue[]): string[] {
   return db
-    .all<{ detail: string }>(`EXPLAIN QUERY PLAN ${query.text}`, ...query.values)
+    .all<{ detail: string }>(`EXPLAIN QUERY PLAN ${text}`, ...values)
     .map(({ detail }) => detail);
 }

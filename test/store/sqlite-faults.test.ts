@@ -1,5 +1,5 @@
-// What is special to the SQLite store when things go wrong: a full disk, a poisoned unit, a thread
-// that dies, a client in another thread, values that must be gone from the disk.
+// What is special to the SQLite store when things go wrong: a full database, a poisoned unit, a
+// closed store, a client in another thread, values that must be gone from the disk.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -80,7 +80,7 @@ describe('threads', () => {
     await store.close();
   });
 
-  it('fails what waits when the store goes away under a client', async () => {
+  it('refuses commits of a client whose store was closed', async () => {
     const folder = files.path('gone');
     const store = await openSqliteStore({ folder });
     const client = openSqliteClient({ folder, port: store.connect() });
@@ -167,7 +167,7 @@ describe('files', () => {
   });
 });
 
-/** Searched by another process: a handle closed in this one would drop SQLite's locks on the file. */
+/** Searched by another process: a handle closed in this one would drop SQLite's file locks. */
 function found(folder: string, text: string): boolean {
   const grep = spawnSync('grep', ['-r', '-a', '-q', '-F', text, folder]);
   if (grep.status !== 0 && grep.status !== 1) throw new Error(`grep ended with ${grep.status}`);

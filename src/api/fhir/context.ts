@@ -28,6 +28,7 @@ export interface FhirLimits {
   jsonDepthMax: number;
   searchCountDefault: number;
   searchCountMax: number;
+  searchTermsMax: number;
   totalCountMax: number;
 }
 

@@ -11,9 +11,9 @@ import { capabilityStatement } from '../../fhir/capability.ts';
 import { parseJson } from '../../fhir/json.ts';
 import { EngineError } from '../../model/errors.ts';
 import { placesOf } from '../../telemetry/fields.ts';
-import { FHIR_JSON, sendFault } from '../problem.ts';
+import { FHIR_JSON, sendFault, sendIssues } from '../problem.ts';
 import { engineErrorOf } from '../server.ts';
-import { callerOf, type FhirApiOptions, type FhirContext } from './context.ts';
+import type { FhirApiOptions, FhirContext } from './context.ts';
 import { baseUrlOf, checkFormat, urlParameters } from './negotiate.ts';
 import { handleHistory, handleRead } from './read.ts';
 import { handleSearch } from './search.ts';
@@ -33,7 +33,7 @@ export async function fhirApi(app: FastifyInstance, options: FhirApiOptions): Pr
       context.principals.set(request, await options.authenticate(request));
     });
     addRoutes(guarded, context);
-    addRefusals(guarded, context);
+    addRefusals(guarded);
   });
 }
 
@@ -57,10 +57,10 @@ function addRoutes(app: FastifyInstance, context: FhirContext): void {
 }
 
 /** What FHIR knows and Artery does not serve is refused in so many words. */
-function addRefusals(app: FastifyInstance, context: FhirContext): void {
-  const notServed = (what: string) => async (request: FastifyRequest) => {
-    callerOf(context, request);
-    throw new EngineError('INVALID_CONTENT', `${what} are not served here.`);
+function addRefusals(app: FastifyInstance): void {
+  const notServed = (what: string) => async (_request: FastifyRequest, reply: FastifyReply) => {
+    const text = `${what} are not served here.`;
+    return sendIssues(reply, 422, [{ severity: 'error', code: 'not-supported', at: '', text }]);
   };
   app.post('/', notServed('Transactions and batches'));
   app.get('/', notServed('Searches over all types'));

@@ -22,10 +22,10 @@ export async function handleSearch(
   }
   checkFormat(request.headers.accept, parameters.get('_format'));
   const { principal, bound, baseUrl } = await admit(context, request, 's', type);
-  const { searchCountDefault, searchCountMax, totalCountMax } = context.limits;
+  const { searchCountDefault, searchCountMax, searchTermsMax, totalCountMax } = context.limits;
   const { query, issues } = parseSearch(type, parameters, {
     ...{ countDefault: searchCountDefault, countMax: searchCountMax, baseUrl },
-    lenient: readPrefer(request).lenient,
+    ...{ termsMax: searchTermsMax, lenient: readPrefer(request).lenient },
   });
   if (hasErrors(issues)) return sendIssues(reply, 400, issues);
   const found = await searchResources(context.record, principal, query, {

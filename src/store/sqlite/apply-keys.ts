@@ -39,7 +39,7 @@ export function checkSealing(
   }
 }
 
-/** Only reads. Throws CommitConflict `key-exists` or `key-destroyed`, NOT_FOUND for unknown keys. */
+/** Only reads. Throws CommitConflict `key-exists` or `key-destroyed`, NOT_FOUND for unknown. */
 export function checkKeys(state: WriterState, tenant: number | undefined, unit: Unit): CheckedKeys {
   const fresh = new Set<string>();
   const writes = (unit.keys ?? []).map((key) => {

@@ -18,7 +18,7 @@ interface Stored {
 /** One per write: the stored head; undefined = there is none, or an earlier write makes it. */
 export type CheckedResources = (Stored | undefined)[];
 
-/** Only reads. Throws CommitConflict `version`, or INTERNAL where a write breaks the port's rules. */
+/** Only reads. Throws CommitConflict `version`, INTERNAL where a write breaks the port's rules. */
 export function checkResources(
   state: WriterState,
   tenant: number | undefined,

@@ -6,7 +6,7 @@ import { toFault } from './protocol.ts';
 
 if (!isMainThread && parentPort) copy(workerData as BackupData);
 
-/** VACUUM INTO reads in one transaction and leaves free pages behind, so no erased value is copied. */
+/** VACUUM INTO reads in one transaction and leaves free pages behind: no erased value is copied. */
 function copy({ from, to }: BackupData): void {
   try {
     const db = openReader(from);

@@ -1,5 +1,5 @@
-// A consistent copy of a folder while its store runs, and the check of such a copy. A copy is a data
-// folder like any other: opening it, or putting it in the place of a lost one, is restoring it.
+// A consistent copy of a folder while its store runs, and the check of such a copy. A copy is a
+// data folder like any other: opening it, or putting it in a lost one's place, is restoring it.
 import { existsSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

@@ -8,7 +8,7 @@ import { EngineError } from '../../model/errors.ts';
 export const DATABASE_FILE = 'artery.db';
 /** Prepared statements kept per connection; search texts vary with the shape of the plan. */
 const STATEMENTS_MAX = 256;
-/** Readers wait for nothing but recovery; the writer waits for readers in a truncating checkpoint. */
+/** Readers wait only for recovery; the writer waits for readers in a truncating checkpoint. */
 const BUSY_TIMEOUT_MS = { writer: 1_000, reader: 10_000 };
 const CACHE_KIB = { writer: 128 * 1024, reader: 64 * 1024 };
 
@@ -19,7 +19,7 @@ export interface WriterTuning {
   pagesMax: number;
 }
 
-/** A database handle with its prepared statements. Methods throw node:sqlite's errors untranslated. */
+/** A database handle with its prepared statements. Errors of node:sqlite pass as they are. */
 export class Connection {
   readonly db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();

@@ -1,5 +1,5 @@
 // Runs a search plan: from the cheapest row source when it is selective, else along an index in
-// sort order, testing each row. Pages are cut by (sort value, id), so ties neither repeat nor vanish.
+// sort order, testing each row. Pages are cut by (sort value, id): ties neither repeat nor vanish.
 import type { SQLInputValue } from 'node:sqlite';
 import type { ResourceRow, SearchPlan } from '../port.ts';
 import type { Connection } from './connection.ts';
@@ -210,7 +210,8 @@ function walkParamQuery(resolved: ResolvedPlan, place: Place | undefined, limit:
     join([
       sql(
         `SELECT * FROM (SELECT r.vid, r.id, e.low AS key FROM ranges e INDEXED BY ranges_by_value
-          CROSS JOIN resources r ON r.rid = e.rid WHERE e.fid = ? AND e.span = ${span} AND ${LOWEST}`,
+          CROSS JOIN resources r ON r.rid = e.rid
+          WHERE e.fid = ? AND e.span = ${span} AND ${LOWEST}`,
         fid,
       ),
       filterBy(resolved, 'walk'),

@@ -8,9 +8,13 @@ const COLUMNS = `m.seq, m.id, c.name AS channel, m.format, m.received_at, m.stat
   m.dedupe, m.digest, m.attempts, m.changed_at, m.compartment, b.key_id AS body_key, b.body,
   d.key_id AS detail_key, d.detail`;
 /** The tenant's name is the first parameter. */
-const FROM = `FROM names t CROSS JOIN intake m ON m.tenant = t.nid
-  JOIN names c ON c.nid = m.channel JOIN intake_bodies b ON b.seq = m.seq
-  LEFT JOIN intake_details d ON d.seq = m.seq WHERE t.name = ?`;
+const FROM = fromIntake('');
+
+function fromIntake(index: string): string {
+  return `FROM names t CROSS JOIN intake m ${index} ON m.tenant = t.nid
+    CROSS JOIN names c ON c.nid = m.channel CROSS JOIN intake_bodies b ON b.seq = m.seq
+    LEFT JOIN intake_details d ON d.seq = m.seq WHERE t.name = ?`;
+}
 
 interface Row {
   seq: number;
@@ -75,6 +79,15 @@ export function listMessages(
   limit: number,
   beforeSeq?: number,
 ): IntakeRow[] {
+  const query = messagesQuery(filter, beforeSeq);
+  return db.all<Row>(query.text, tenant, ...query.values, limit).map(toIntakeRow);
+}
+
+/** Its values stand between the tenant's name and the limit. */
+export function messagesQuery(
+  filter: IntakeFilter,
+  beforeSeq?: number,
+): { text: string; values: (string | number)[] } {
   const where: string[] = [];
   const values: (string | number)[] = [];
   const add = (sql: string, value: string | number | undefined): void => {
@@ -84,14 +97,24 @@ export function listMessages(
   };
   // A literal, so that SQLite can use the partial indexes.
   if (filter.state) where.push(` AND m.state = ${STATES.indexOf(filter.state)}`);
-  add('c.name = ?', filter.channel);
+  add('m.channel = (SELECT nid FROM names WHERE name = ?)', filter.channel);
   add('m.compartment = ?', filter.compartment);
   add('m.dedupe = ?', filter.dedupe);
   add('m.received_at >= ?', filter.receivedFrom);
   add('m.received_at <= ?', filter.receivedTo);
   add('m.seq < ?', beforeSeq);
-  const sql = `SELECT ${COLUMNS} ${FROM} ${where.join('')} ORDER BY m.seq DESC LIMIT ?`;
-  return db.all<Row>(sql, tenant, ...values, limit).map(toIntakeRow);
+  const from = fromIntake(indexFor(filter));
+  const text = `SELECT ${COLUMNS} ${from} ${where.join('')} ORDER BY m.seq DESC LIMIT ?`;
+  return { text, values };
+}
+
+/** Each gives rows in the order of seq, so that a page ends the search. */
+function indexFor(filter: IntakeFilter): string {
+  if (filter.dedupe !== undefined) return 'INDEXED BY intake_by_dedupe';
+  if (filter.compartment !== undefined) return 'INDEXED BY intake_by_compartment';
+  if (filter.state === 'set-aside') return 'INDEXED BY intake_set_aside';
+  if (filter.state === 'received') return 'INDEXED BY intake_waiting';
+  return 'NOT INDEXED';
 }
 
 /** Counts come from tallies that commits keep; `oldest` is that of the first in arrival order. */
@@ -111,7 +134,8 @@ export function countIntake(db: Connection): Awaited<ReturnType<IntakeStore['cou
 }
 
 function oldestOf(db: Connection, tenant: number, channel: number, state: number): number {
-  const sql = `SELECT received_at AS at FROM intake
+  const index = state === 1 ? 'NOT INDEXED' : indexFor({ state: stateOf(state) });
+  const sql = `SELECT received_at AS at FROM intake ${index}
     WHERE tenant = ? AND channel = ? AND state = ${state} ORDER BY seq LIMIT 1`;
   return db.one<{ at: number }>(sql, tenant, channel)?.at ?? 0;
 }

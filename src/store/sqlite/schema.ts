@@ -48,8 +48,8 @@ function applyMigration(db: Connection, version: number): void {
 }
 
 /**
- * Strings that repeat are interned: `names` (tenants and channels), `collections` (tenant and type),
- * `fields` (collection and range parameter). `live` and `intake_tallies` are counts kept by commits.
+ * Strings that repeat are interned: `names` (tenants, channels), `collections` (tenant and type),
+ * `fields` (collection and range parameter). Commits keep the counts `live` and `intake_tallies`.
  */
 function createTables(db: Connection): void {
   db.exec(`
@@ -71,7 +71,7 @@ function createTables(db: Connection): void {
 }
 
 /**
- * state: 0 live, 1 deleted, 2 forgotten. Bodies are in `versions` alone; a head points to its newest.
+ * state: 0 live, 1 deleted, 2 forgotten. Bodies are in `versions` alone; a head names its newest.
  * `span` classes a range by its width (spans.ts), so that an overlap is a narrow index range.
  */
 function createResourceTables(db: Connection): void {

@@ -184,7 +184,8 @@ function rangeOfSpan(test: ResolvedPlan['ranges'][number], span: number): Sql {
   const lowest = test.test === 'overlaps' ? test.low - 2 * spanWidthMax(span) : test.low;
   const highBound = test.test === 'overlaps' ? 'high >= ?' : 'high <= ?';
   return sql(
-    `SELECT rid FROM ranges WHERE fid = ? AND span = ${span} AND low BETWEEN ? AND ? AND ${highBound}`,
+    `SELECT rid FROM ranges
+      WHERE fid = ? AND span = ${span} AND low BETWEEN ? AND ? AND ${highBound}`,
     test.fid,
     lowest,
     test.high,

@@ -14,7 +14,7 @@ export interface ChainHead {
 /** The writer connection and its memory; one per writer thread. */
 export class WriterState {
   readonly db: Connection;
-  /** A destroyed or rewrapped key may still stand in the WAL. True at start: a crash may have been. */
+  /** A destroyed or rewrapped key may still stand in the WAL: at start too, after a crash. */
   eraseDue = true;
   readonly #names = new Map<string, number>();
   readonly #collections = new Map<string, number>();

@@ -1,8 +1,7 @@
-// AuditEvent and Provenance as FHIR R4 wants them.
+// AuditEvent as FHIR R4 wants it.
 import { describe, expect, it } from 'vitest';
 import { auditEventOf } from '../../src/audit/auditevent.ts';
 import { AUDIT_ACTIONS } from '../../src/audit/entry.ts';
-import { provenanceOf } from '../../src/audit/provenance.ts';
 import { validateResource } from '../../src/fhir/validate.ts';
 
 describe('an AuditEvent', () => {
@@ -34,18 +33,5 @@ describe('an AuditEvent', () => {
       agent: [{ who: { identifier: { value: 'clerk' } } }],
       entity: [{ what: { reference: 'Patient/1/_history/1' } }],
     });
-  });
-});
-
-describe('a Provenance', () => {
-  it('is a valid resource', () => {
-    const origin = {
-      id: 'p-1',
-      messageId: 'm-1',
-      channel: 'adt-inbound',
-      receivedAt: '2023-11-14T22:13:20.000Z',
-      mapHash: 'ab'.repeat(32),
-    };
-    expect(validateResource(provenanceOf(origin, ['Patient/1/_history/1']))).toEqual([]);
   });
 });

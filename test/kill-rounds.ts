@@ -1,0 +1,32 @@
+// `node test/kill-rounds.ts [rounds]`: kills a loaded server that often (default 200), then checks
+// that every acknowledged message had its effect exactly once. ARTERY_TEST_SEED replays a run.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runKillRounds } from './support/kill.ts';
+import { checkAfterKills } from './support/kill-check.ts';
+
+async function main(): Promise<void> {
+  const rounds = Number(process.argv[2] ?? 200);
+  const seed = Number(process.env.ARTERY_TEST_SEED ?? Date.now() % 1_000_000);
+  const folder = mkdtempSync(join(tmpdir(), 'artery-kill-'));
+  const print = (text: string) => process.stdout.write(`${text}\n`);
+  print(`kill-rounds: seed ${seed}, ${rounds} rounds, data in ${folder}`);
+  const run = await runKillRounds({ folder, rounds, seed, perRound: 100, note: print });
+  try {
+    const { messages, audited } = await checkAfterKills(run.ready, run, folder);
+    const starts = run.startsMs.toSorted((a, b) => a - b);
+    const median = starts[Math.floor(starts.length / 2)];
+    const { starting, loaded, draining } = run.kills;
+    print(
+      `kill-rounds: ok, seed ${seed}: ${starting + loaded + draining} kills (${loaded} under load, ` +
+        `${draining} draining, ${starting} starting), ${messages} messages, ${run.resent} sent ` +
+        `again, ${audited} audit entries verified, start ${median} ms median, ${starts.at(-1)} ms max`,
+    );
+    rmSync(folder, { recursive: true, force: true });
+  } finally {
+    await run.child.kill();
+  }
+}
+
+await main();

@@ -1,0 +1,117 @@
+// A server in a process of its own, as an operator starts it: to be killed, and started again on the
+// same folder. What a test asks of it goes over its own HTTP and MLLP ports.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { projectDir } from '../../src/config/config.ts';
+import { readRunFile } from '../../src/config/run-file.ts';
+import type { Json } from './engine.ts';
+
+export interface Child {
+  pid: number;
+  /** Resolves when the server is ready; rejects when the process ended before. */
+  ready: Promise<Ready>;
+  /** Everything that it wrote to stdout and stderr. */
+  output(): string;
+  /** SIGKILL, and waits until the process is gone. */
+  kill(): Promise<void>;
+  /** SIGTERM; answers the exit code. */
+  stop(): Promise<number | null>;
+}
+
+export interface Ready {
+  /** ms from the start of the process. */
+  startMs: number;
+  /** MLLP ports by channel. */
+  ports: Record<string, number>;
+  ask(method: 'GET' | 'POST', path: string, body?: object): Promise<Json>;
+  text(path: string): Promise<string>;
+}
+
+/** Starts `artery start` on `folder`/data; `environment` is added to a quiet default. */
+export function startChild(folder: string, environment: Record<string, string> = {}): Child {
+  const dataDir = join(folder, 'data');
+  const begun = performance.now();
+  const child = spawn(process.execPath, [join(projectDir(), 'src', 'main.ts'), 'start', '--json'], {
+    cwd: projectDir(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env.PATH,
+      ARTERY_DATA_DIR: dataDir,
+      ARTERY_HTTP_PORT: '0',
+      ARTERY_ADT_PORT: '0',
+      ARTERY_LAB_PORT: '0',
+      ARTERY_LOG_LEVEL: 'silent',
+      ...environment,
+    },
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString('utf8');
+    });
+  }
+  const ready = waitReady(child, dataDir, begun, () => output);
+  // Who kills a starting server does not wait for it.
+  ready.catch(() => undefined);
+  return {
+    pid: child.pid ?? 0,
+    ready,
+    output: () => output,
+    async kill() {
+      await end(child, 'SIGKILL');
+    },
+    stop: () => end(child, 'SIGTERM'),
+  };
+}
+
+async function waitReady(
+  child: ChildProcess,
+  dataDir: string,
+  begun: number,
+  output: () => string,
+): Promise<Ready> {
+  for (;;) {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      throw new Error(`the server ended while it started: ${output().slice(-500)}`);
+    }
+    const note = existsSync(dataDir) ? readRunFile(dataDir) : undefined;
+    if (note?.pid === child.pid && note !== undefined) {
+      const startMs = Math.round(performance.now() - begun);
+      return openReady(note.url, note.secret, startMs);
+    }
+    await pause(10);
+  }
+}
+
+async function openReady(url: string, secret: string, startMs: number): Promise<Ready> {
+  const headers = { authorization: `Bearer ${secret}`, 'content-type': 'application/json' };
+  const call = async (method: string, path: string, body?: object) => {
+    const init = body === undefined ? {} : { body: JSON.stringify(body) };
+    const response = await fetch(new URL(path, url), { method, headers, ...init });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return text;
+  };
+  const ask: Ready['ask'] = async (method, path, body) => {
+    return JSON.parse(await call(method, path, method === 'POST' ? (body ?? {}) : body));
+  };
+  const { channels } = await ask('GET', '/admin/channels');
+  const ports: Record<string, number> = {};
+  for (const { name, address } of channels) ports[name] = Number(address.split(':').at(-1));
+  return { startMs, ports, ask, text: (path) => call('GET', path) };
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) {
+    const exit = once(child, 'exit');
+    child.kill(signal);
+    await exit;
+  }
+  return child.exitCode;
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
