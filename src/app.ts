@@ -217,19 +217,22 @@ async function openSurfaces(
   engine: Engine,
   closers: (() => unknown)[],
 ): Promise<FastifyInstance> {
-  const { telemetry, record, store, running, receive, work, wake, rootKeys, loaded } = engine;
+  const { telemetry, record, store, running, receive, work, wake, loaded } = engine;
   const { limits } = config;
   const { operatorSecret } = options;
+  const version = readVersion();
   const authenticate = createAuthenticate({ record, operatorSecret, tenant: TENANT });
   const fastify = createServer({
-    ...{ telemetry, limits, version: readVersion() },
+    ...{ telemetry, limits, version },
     ready: () => readiness(engine, options),
     admitMetrics: async (request) => admitMetrics(request, authenticate),
   });
   closers.push(() => fastify.close());
-  await fastify.register(fhirApi, { prefix: '/fhir/R4', record, authenticate, limits, telemetry });
+  await fastify.register(fhirApi, {
+    ...{ prefix: '/fhir/R4', record, authenticate, limits, telemetry, version },
+  });
   const admin = createAdminServices({
-    ...{ config, record, telemetry, authenticate, wake, running, loaded, rootKeys, work },
+    ...{ config, record, telemetry, authenticate, wake, running, loaded, work },
     backup: (folder) => store.backup(folder),
   });
   await fastify.register(adminApi, { prefix: '/admin', ...admin });

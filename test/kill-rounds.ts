@@ -12,7 +12,7 @@ async function main(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'artery-kill-'));
   const print = (text: string) => process.stdout.write(`${text}\n`);
   print(`kill-rounds: seed ${seed}, ${rounds} rounds, data in ${folder}`);
-  const run = await runKillRounds({ folder, rounds, seed, perRound: 100, note: print });
+  const run = await runKillRounds({ folder, rounds, seed, perRound: 40, note: print });
   try {
     const { messages, audited } = await checkAfterKills(run.ready, run, folder);
     const starts = run.startsMs.toSorted((a, b) => a - b);

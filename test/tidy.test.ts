@@ -43,6 +43,9 @@ const HOMES: Record<string, RegExp> = {
   yaml: /^(config|mapping)\//,
   pino: /^telemetry\//,
   'prom-client': /^telemetry\//,
+  mongodb: /^(clients\/|store\/mongo\/)/,
+  bullmq: /^queue\/bullmq\.ts$/,
+  ioredis: /^clients\//,
   commander: /^(main\.ts|commands\/)/,
 };
 

@@ -3,7 +3,7 @@ import type { AdminServices, ChannelStatus, FileProblem } from '../api/admin/ser
 import type { LoadedChannels } from '../config/channels.ts';
 import type { Config } from '../config/config.ts';
 import { replaceRootKey } from '../config/root-key.ts';
-import { addRootKey, dropOlderRootKeys, formatRootKeys, parseRootKeys } from '../crypto/keys.ts';
+import { addRootKey, dropOlderRootKeys, formatRootKeys } from '../crypto/keys.ts';
 import { validateResource } from '../fhir/validate.ts';
 import { loadMappings } from '../mapping/load.ts';
 import { runPipeline } from '../pipeline/run.ts';
@@ -17,8 +17,6 @@ interface Parts
   running: RunningChannels;
   /** The channel files as they were last read. */
   loaded(): LoadedChannels;
-  /** Text of the root key file as it was opened. */
-  rootKeys: string;
   work: WorkLink | undefined;
 }
 
@@ -67,10 +65,10 @@ function short({ file, line, text }: FileProblem): FileProblem {
 
 /** The file holds both keys until everything is wrapped anew: a crash in between loses nothing. */
 async function rotateRoot(
-  { record, config, rootKeys, work }: Parts,
+  { record, config, work }: Parts,
   principal: Parameters<AdminServices['rotateRootKey']>[0],
 ): Promise<{ rewrapped: number }> {
-  const both = addRootKey(parseRootKeys(rootKeys));
+  const both = addRootKey(record.keyring.rootKeys);
   replaceRootKey(config, formatRootKeys(both));
   work?.order({ kind: 'root-keys', rootKeys: formatRootKeys(both) });
   const done = await rotateRootKey(record, principal, both);

@@ -1,5 +1,4 @@
 // Who may post to an HTTP channel and read the state of what was posted there.
-import type { FastifyRequest } from 'fastify';
 import { authorize } from '../access/authorize.ts';
 import type { Authenticate } from '../api/authenticate.ts';
 import type { Channel } from '../model/channel.ts';
@@ -10,7 +9,7 @@ import type { ClinicalRecord } from '../record/context.ts';
 import { messageHead } from '../record/message.ts';
 
 interface ChannelDoor {
-  admit(request: FastifyRequest, channel: Channel): Promise<Principal>;
+  admit(request: Parameters<Authenticate>[0], channel: Channel): Promise<Principal>;
   state(principal: Principal, channel: Channel, id: string): Promise<object | undefined>;
 }
 

@@ -92,7 +92,7 @@ export function reportUnmapped(accounts: readonly FieldAccount[]): Issue[] {
   return [...fields].map((at) => ({ severity: 'information', code: 'incomplete', at, text }));
 }
 
-/** `PID-3[1].4.2` -> `PID-3`, `OBX[2]-5.1` -> `OBX-5`; a JSON pointer without its list positions. */
+/** `OBX[2]-5[1].1` -> `OBX-5`; a JSON pointer without its list positions. */
 function fieldOf(from: string): string {
   if (from.startsWith('/')) return from.replaceAll(/\/\d+(?=\/|$)/g, '/*');
   return /^(\w+)(?:\[\d+\])?(-\d+)?/.exec(from)?.slice(1).join('') ?? from;

@@ -1,6 +1,7 @@
 // From checked sources to a set of maps that can be run. A map with a fault is left out, and so is
 // every map that needs it; all others are there.
 import { createHash } from 'node:crypto';
+import { idMaker } from '../crypto/uuid.ts';
 import { checkSource } from './check.ts';
 import { compileDatatype, type Datatype, dialectOf } from './datatype.ts';
 import type { SegmentMap } from './instance.ts';
@@ -30,7 +31,12 @@ export interface MappingSet {
   sites: ReadonlyMap<string, SiteMaps>;
   /** The zone of an IANA name, opened once; undefined for an unknown name. */
   zoneOf(name: string): Zone | undefined;
+  /** The maker of a tenant's resource ids. */
+  idsOf(tenant: string): MakeId;
 }
+
+/** Id of a resource by type and business key. */
+export type MakeId = (type: string, businessKey: string) => string;
 
 /**
  * Compiles the maps of `base`, and once more for each site with its changes. Faults are of all
@@ -46,7 +52,10 @@ export function compileMappings(
     compiled.set(site, compileSite(applySite(base, changes, faults), faults));
   }
   const unique = new Map(faults.map((found) => [formatFault(found), found]));
-  return { set: { sites: compiled, zoneOf: rememberZones() }, faults: [...unique.values()] };
+  return {
+    set: { sites: compiled, zoneOf: rememberZones(), idsOf: rememberIds() },
+    faults: [...unique.values()],
+  };
 }
 
 /** Opening a zone costs more than mapping a message. */
@@ -55,6 +64,15 @@ function rememberZones(): MappingSet['zoneOf'] {
   return (name) => {
     if (!zones.has(name) && zones.size < 1000) zones.set(name, tryZone(name));
     return zones.get(name);
+  };
+}
+
+function rememberIds(): MappingSet['idsOf'] {
+  const makers = new Map<string, MakeId>();
+  return (tenant) => {
+    const maker = makers.get(tenant) ?? idMaker(tenant);
+    if (makers.size < 1000) makers.set(tenant, maker);
+    return maker;
   };
 }
 

@@ -13,7 +13,7 @@ export interface Converted {
 const DTM =
   /^(\d{4})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(\.\d{1,9})?)?)?)?)?)?([+-]\d{4})?$/;
 const FHIR =
-  /^(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})?)?)?)?$/;
+  /^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?)?)?$/;
 const TM = /^(\d{2})(?:(\d{2})(?:(\d{2})(\.\d{1,9})?)?)?(?:[+-]\d{4})?$/;
 const FHIR_TIME = /^(\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?$/;
 
@@ -25,7 +25,7 @@ interface Parts {
   zone: string;
 }
 
-/** A dateTime as precise as the text; `degree` is TS.2 or ''. Already FHIR's form passes as it is. */
+/** A dateTime as precise as the text; `degree` is TS.2 or ''. FHIR's own form passes as it is. */
 export function toDateTime(text: string, degree: string, zone: Zone): Converted {
   const parts = readParts(text, degree);
   if (parts === undefined) return { value: undefined, assumedZone: false, occurs: 'once' };

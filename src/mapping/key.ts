@@ -9,7 +9,8 @@ import { findInstances, type Scope } from './scope.ts';
 export interface FoundKey {
   key: string;
   warning: string;
-  cells: Cell[];
+  /** What it was read from; empty without an account. */
+  cells: readonly Cell[];
 }
 
 export interface KeyMaker {
@@ -26,7 +27,8 @@ export interface KeyContext {
   fail(place: (string | number)[], text: string): void;
 }
 
-type Part = (scope: Scope, cells: Cell[]) => string | undefined;
+/** The text of a part; its cells are only listed for an account. */
+type Part = (scope: Scope, cells: Cell[] | null) => string | undefined;
 
 /** Compiles `key:`. Faults go to `context.fail`. */
 export function compileKey(written: unknown, context: KeyContext): KeyMaker {
@@ -56,7 +58,7 @@ function findKey(
   scope: Scope,
 ): FoundKey | undefined {
   for (const { parts, warning } of alternatives) {
-    const cells: Cell[] = [];
+    const cells: Cell[] | null = scope.run.account === null ? null : [];
     let key = '';
     let complete = true;
     for (let i = 0; i < parts.length; i++) {
@@ -67,10 +69,12 @@ function findKey(
       }
       key = i === 0 ? text : `${key}|${text}`;
     }
-    if (complete) return { key, warning, cells };
+    if (complete) return { key, warning, cells: cells ?? NO_CELLS };
   }
   return undefined;
 }
+
+const NO_CELLS: readonly Cell[] = [];
 
 const CALL = /^(authority|key|message)\(([^()]*)\)$/;
 
@@ -98,7 +102,7 @@ function compilePath(path: string, optional: boolean, context: KeyContext): Part
     const cell = read.one(scope);
     const text = cell.text;
     if (text === '') return optional ? '' : undefined;
-    cells.push(cell);
+    cells?.push(cell);
     return text;
   };
 }
@@ -120,7 +124,7 @@ function compileAuthority(argument: string, optional: boolean, context: KeyConte
     const [namespace = '', universal = '', kind = ''] = parts.map((cell) => cell.text);
     const text = authorityText(namespace, universal, kind);
     if (text === '') return optional ? '' : undefined;
-    cells.push(...parts);
+    cells?.push(...parts);
     return text;
   };
 }

@@ -80,7 +80,7 @@ function followTarget(target: string, root: string, isWhole: boolean): string | 
   const steps = [...target.matchAll(STEP)];
   for (const [index, [, name = '', extension, position]] of steps.entries()) {
     if (type === 'Resource' || type === 'unknown') return 'unknown';
-    const element = findElement(type, name);
+    const element = findElement(type, name, isWhole);
     if (element === undefined) return { fault: `${type} has no element ${name}.` };
     const listed = extension !== undefined || position !== undefined;
     const isLast = index === steps.length - 1;
@@ -96,10 +96,13 @@ function followTarget(target: string, root: string, isWhole: boolean): string | 
   return type;
 }
 
-function findElement(type: string, name: string): ElementInfo | undefined {
+/** `value` names all forms of value[x], where a row clears them. */
+function findElement(type: string, name: string, byStem: boolean): ElementInfo | undefined {
   const plain = name.replace(/^_/, '');
   try {
-    return elementsOf(type).find(({ key }) => key === plain);
+    return elementsOf(type).find(
+      ({ key, choice }) => key === plain || (byStem && choice === plain),
+    );
   } catch {
     return undefined;
   }

@@ -18,7 +18,7 @@ export interface RowContext {
   faults: MapFault[];
   dialect: Dialect;
   eaches: Eaches;
-  /** `""` at these rows clears their target: rows of an instance, not inside blocks or datatypes. */
+  /** `""` at these rows clears their target: rows of an instance, not of blocks or datatypes. */
   clearable: boolean;
   datatype(name: string): Datatype | undefined;
   table(name: string): Table | undefined;
@@ -111,7 +111,8 @@ export const NOTHING: RunRow = accountOnly(() => 0);
 
 const FORMS = ['ignore', 'cases', 'rows', 'ref', 'clear', 'value'] as const;
 const EXPR =
-  'expr: computations are not part of this version of the mapping format; use a datatype map, a table or when.';
+  'expr: computations are not part of this version of the mapping format; ' +
+  'use a datatype map, a table or when.';
 
 function compileForm(row: WrittenRow, place: Place, context: RowContext): RunRow {
   if (row.expr !== undefined) return refuse(context, [...place, 'expr'], EXPR);

@@ -1,6 +1,5 @@
 // Runs a compiled message map over a grouped HL7 message or a JSON record. Pure: the same message,
 // map and context give the same resources, in the same order.
-import { tenantNamespace, uuid5 } from '../crypto/uuid.ts';
 import { type Group, selectGroups } from '../hl7/grouping.ts';
 import type { Message, Segment } from '../hl7/message.ts';
 import { ABSENT } from '../hl7/value.ts';
@@ -16,8 +15,8 @@ import { fillMissing, settle } from './target.ts';
 import type { Zone } from './zone.ts';
 
 export interface MapContext {
-  tenant: string;
   messageId: string;
+  idOf(type: string, businessKey: string): string;
   zone: Zone;
   /** true = keep an account of every leaf. Costly. */
   account: boolean;
@@ -67,10 +66,9 @@ export function mapRecord(map: MessageMap, record: unknown, context: MapContext)
 }
 
 function openRun(context: MapContext, record: Cell): Run {
-  const namespace = tenantNamespace(context.tenant);
   const run: Run = {
     messageId: context.messageId,
-    idOf: (type, key) => uuid5(namespace, `${type}|${key}`),
+    idOf: context.idOf,
     instances: new Map(),
     record,
     issues: [],
@@ -148,7 +146,7 @@ function makeOnce(run: Run, type: string, id: string, mode: WriteMode): Made {
 /** One fault is one issue: an instance that only lacks another's key is not reported again. */
 function reportKey({ name, type, key }: CompiledInstance, scope: Scope): void {
   if (key.needs.some((need) => scope.run.keyless.has(need))) return;
-  const text = `${type} (${name}) has no business key: none of the fields that identify it is valued.`;
+  const text = `${type} (${name}) has no business key: no field that identifies it is valued.`;
   scope.run.issues.push({ severity: 'error', code: 'required', at: placeOfScope(scope), text });
 }
 

@@ -1,10 +1,12 @@
 // The first look at what arrived: cuts it into messages and gives each its envelope and a verdict,
 // without parsing it whole. What is stored and answered is decided by flow/receive.ts.
 
+import { parseJson } from '../fhir/json.ts';
 import { splitBatch } from '../hl7/batch.ts';
 import { type Header, readHeader } from '../hl7/header.ts';
 import { type Path, parsePath } from '../hl7/path.ts';
 import type { Channel } from '../model/channel.ts';
+import { toEngineError } from '../model/errors.ts';
 import { hasErrors, type Issue, type IssueCode } from '../model/issue.ts';
 import type { Envelope } from '../model/message.ts';
 import type { Resource } from '../model/resource.ts';
@@ -115,7 +117,7 @@ function isAccepted(header: Header, accepts: readonly string[]): boolean {
 // ---- FHIR and JSON records
 
 function readJson(bytes: Uint8Array, context: IntakeContext): IntakeItem {
-  const parsed = parseJson(bytes, context.limits.jsonDepthMax);
+  const parsed = tryParse(bytes, context.limits.jsonDepthMax);
   const base = { sender: context.sender, controlId: context.idempotencyKey, type: '' };
   if ('issue' in parsed) {
     const envelope = envelopeOf(context, base);
@@ -202,33 +204,14 @@ function valueAt(value: unknown, pointer: string): string {
   return typeof found === 'string' || typeof found === 'number' ? String(found) : '';
 }
 
-function parseJson(bytes: Uint8Array, depthMax: number): { value: unknown } | { issue: Issue } {
+function tryParse(bytes: Uint8Array, depthMax: number): { value: unknown } | { issue: Issue } {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    if (depthOf(text) > depthMax) {
-      const limit = `It is nested deeper than ${depthMax} levels.`;
-      return { issue: errorIssue('', 'too-long', limit) };
-    }
-    return { value: JSON.parse(text) };
-  } catch {
-    // The parser's own words quote the text, which may be patient data.
-    return { issue: errorIssue('', 'structure', 'The body is not JSON in UTF-8.') };
+    return {
+      value: parseJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), depthMax),
+    };
+  } catch (thrown) {
+    return { issue: errorIssue('', 'structure', toEngineError(thrown).message) };
   }
-}
-
-/** Nesting of brackets outside strings; cheap, and right for well-formed JSON. */
-function depthOf(text: string): number {
-  let [depth, deepest, inString] = [0, 0, false];
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (inString) {
-      if (code === 0x5c) at += 1;
-      else if (code === 0x22) inString = false;
-    } else if (code === 0x22) inString = true;
-    else if (code === 0x7b || code === 0x5b) deepest = Math.max(deepest, ++depth);
-    else if (code === 0x7d || code === 0x5d) depth -= 1;
-  }
-  return deepest;
 }
 
 function envelopeOf(context: IntakeContext, known: Known): Envelope {

@@ -61,8 +61,8 @@ function mapInput(input: PipelineInput, context: PipelineContext): Mapped {
   if (maps === undefined) return refuse(NO_SITE);
   const zone = context.mappings.zoneOf(channel.timezone);
   if (zone === undefined) return refuse(WRONG_ZONE);
-  const { tenant, id: messageId } = envelope;
-  const mapContext = { tenant, messageId, zone, account: context.account === true };
+  const idOf = context.mappings.idsOf(envelope.tenant);
+  const mapContext = { messageId: envelope.id, idOf, zone, account: context.account === true };
   return envelope.format === 'hl7v2'
     ? mapHl7(input, maps, mapContext)
     : mapJson(input, maps, mapContext);

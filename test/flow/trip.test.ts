@@ -146,11 +146,10 @@ describe('a bad message', () => {
     expect((await stateOf(id)).issues).toContainEqual(
       expect.objectContaining({ severity: 'error', at: 'PID-3.1' }),
     );
-    const raw = Buffer.from(adt({ pid: 'TP8' }).replaceAll('\n', '\r')).toString('base64');
-    const body = JSON.stringify({ raw });
-    expect((await engine.request('POST', `/admin/messages/${id}/replay`, { body })).status).toBe(
-      202,
-    );
+    const body = Buffer.from(adt({ pid: 'TP8' }).replaceAll('\n', '\r'));
+    const headers = { 'content-type': 'application/octet-stream' };
+    const replay = await engine.request('POST', `/admin/messages/${id}/replay`, { body, headers });
+    expect(replay.status).toBe(202);
     await engine.settle();
     expect((await stateOf(id)).state).toBe('processed');
     expect(await search('Patient?identifier=TP8')).toHaveLength(1);

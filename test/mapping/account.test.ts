@@ -15,8 +15,11 @@ rows:
   - { from: CX.4, to: system, using: HD }
   - { from: CX.5, ignore: kind }
 `,
-  'datatypes/HD.yaml':
-    'datatype: HD\nyields: uri\nrows: [{ from: HD.2, to: ., when: HD.2 valued }, { from: HD.1, to: . }]',
+  'datatypes/HD.yaml': `
+datatype: HD
+yields: uri
+rows: [{ from: HD.2, to: ., when: HD.2 valued }, { from: HD.1, to: . }]
+`,
   'datatypes/XCN.yaml': `
 datatype: XCN
 yields: Practitioner

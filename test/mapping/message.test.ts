@@ -16,7 +16,10 @@ resources:
     type: DiagnosticReport
     at: ORDER
     key: [[key(patient), OBR-2]]
-    maps: [OBR-Report, { map: NTE-Report, when: 'NTE-2 = "L"' }, { map: SPM-Report, at: SPECIMEN.SPM }]
+    maps:
+      - OBR-Report
+      - { map: NTE-Report, when: 'NTE-2 = "L"' }
+      - { map: SPM-Report, at: SPECIMEN.SPM }
     rows: [{ ref: patient, to: subject, required: true }, { ref: observation, to: "result[]" }]
   patient:
     type: Patient
@@ -34,7 +37,10 @@ resources:
     when: 'OBX-11 != "X"'
     key: [[key(report), OBX-3]]
     maps: [OBX-Observation, { map: NTE-Observation }]
-    rows: [{ ref: patient, to: subject }, { ref: report, to: partOf }, { from: [OBX-14, OBR-7], to: at }]
+    rows:
+      - { ref: patient, to: subject }
+      - { ref: report, to: partOf }
+      - { from: [OBX-14, OBR-7], to: at }
 `;
 const FILES = {
   'messages/LAB.yaml': LAB,
@@ -46,13 +52,19 @@ const FILES = {
     'segment: NTE\nresource: DiagnosticReport\nrows: [{ from: NTE-3, to: "note[]" }]',
   'segments/NTE-Observation.yaml':
     'segment: NTE\nresource: Observation\nrows: [{ from: NTE-3, to: "note[]" }]',
-  'segments/OBX-Observation.yaml':
-    'segment: OBX\nresource: Observation\nrows: [{ from: OBX-5, to: value }, { from: OBX-16, to: "performer[]", using: XCN }]',
+  'segments/OBX-Observation.yaml': `
+segment: OBX
+resource: Observation
+rows: [{ from: OBX-5, to: value }, { from: OBX-16, to: "performer[]", using: XCN }]
+`,
   'datatypes/XCN.yaml': `
 datatype: XCN
 yields: Practitioner
 resource: { key: [[XCN.1], ["'name'", XCN.2]], display: [XCN.3, XCN.2] }
-rows: [{ from: XCN.1, to: "identifier[0].value" }, { from: XCN.2, to: family }, { from: XCN.3, to: given }]
+rows:
+  - { from: XCN.1, to: "identifier[0].value" }
+  - { from: XCN.2, to: family }
+  - { from: XCN.3, to: given }
 `,
 };
 const set = mustCompile(FILES);

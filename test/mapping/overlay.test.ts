@@ -80,7 +80,11 @@ describe('a site', () => {
 describe('extends', () => {
   const discharge = (more: string) => ({
     ...FILES,
-    'messages/ADT_A03.yaml': `extends: ADT_A01\nevents: [ADT^A03]\nstructure: MSH [PID] [ZZZ]\n${more}`,
+    'messages/ADT_A03.yaml': `
+extends: ADT_A01
+events: [ADT^A03]
+structure: MSH [PID] [ZZZ]
+${more}`,
   });
   const a03 = adt(PID).replace('ADT^A01', 'ADT^A03');
 

@@ -131,7 +131,8 @@ describe('a broken file', () => {
         'datatypes/D.yaml':
           'datatype: ST\nyields: string\nrows: [{ from: ST, to: ., nonsense: 1 }]',
         'messages/OTHER.yaml':
-          'events: [ADT^A02]\nstructure: MSH [PID]\nresources: { p: { type: Patient, at: PID, key: [[PID-3]] } }',
+          'events: [ADT^A02]\nstructure: MSH [PID]\n' +
+          'resources: { p: { type: Patient, at: PID, key: [[PID-3]] } }',
         'tables/README.md': '#',
       };
       for (const [file, text] of Object.entries(files)) {

@@ -32,8 +32,11 @@ resources:
       - { from: ./value, to: valueQuantity.value, as: decimal }
       - { each: ./parts, to: "component[]", rows: [{ from: ./v, to: value }] }
 `,
-  'datatypes/name.yaml':
-    'datatype: json\nyields: HumanName\nrows: [{ from: ./last, to: family }, { from: ./first, to: "given[]" }]',
+  'datatypes/name.yaml': `
+datatype: json
+yields: HumanName
+rows: [{ from: ./last, to: family }, { from: ./first, to: "given[]" }]
+`,
 });
 
 function post(record: unknown, account = false) {

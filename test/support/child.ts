@@ -23,6 +23,9 @@ export interface Child {
 export interface Ready {
   /** ms from the start of the process. */
   startMs: number;
+  url: string;
+  /** The operator's bearer token. */
+  secret: string;
   /** MLLP ports by channel. */
   ports: Record<string, number>;
   ask(method: 'GET' | 'POST', path: string, body?: object): Promise<Json>;
@@ -100,7 +103,7 @@ async function openReady(url: string, secret: string, startMs: number): Promise<
   const { channels } = await ask('GET', '/admin/channels');
   const ports: Record<string, number> = {};
   for (const { name, address } of channels) ports[name] = Number(address.split(':').at(-1));
-  return { startMs, ports, ask, text: (path) => call('GET', path) };
+  return { startMs, url, secret, ports, ask, text: (path) => call('GET', path) };
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {

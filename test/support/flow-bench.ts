@@ -12,7 +12,7 @@ import type { Channel } from '../../src/model/channel.ts';
 import type { PipelineInput, PipelineOutput } from '../../src/model/pipeline.ts';
 import { runPipeline } from '../../src/pipeline/run.ts';
 import { openLocalQueue } from '../../src/queue/local.ts';
-import type { Queue } from '../../src/queue/port.ts';
+import type { Queue, Wake } from '../../src/queue/port.ts';
 import { type ClinicalRecord, openRecord } from '../../src/record/context.ts';
 import { openSqliteStore, type SqliteStore } from '../../src/store/sqlite/open.ts';
 import { createTelemetry, type EventName, type Telemetry } from '../../src/telemetry/events.ts';
@@ -38,6 +38,8 @@ export interface FlowBench {
   store: SqliteStore;
   finished: Finished[];
   events: EventName[];
+  /** All that the queue was told. */
+  wakes: Wake[];
   /** One message on the ADT channel; answers MSA-1. */
   send(text: string): Promise<string>;
   /** Resolves when `count` messages came to their end. */
@@ -71,6 +73,7 @@ export async function openFlowBench(options: FlowBenchOptions): Promise<FlowBenc
   const { set: mappings } = await loadMappings('mappings');
   const run: Pipeline = (input) => runPipeline(input, { mappings, validateResource });
   const finished: Finished[] = [];
+  const wakes: Wake[] = [];
   const queues: Queue[] = [];
   const works: Work[] = [];
   for (let n = 0; n < options.workers; n += 1) {
@@ -94,6 +97,7 @@ export async function openFlowBench(options: FlowBenchOptions): Promise<FlowBenc
     telemetry,
     queue: {
       wake(wake) {
+        wakes.push(wake);
         for (const queue of queues) queue.wake(wake);
       },
     },
@@ -109,6 +113,7 @@ export async function openFlowBench(options: FlowBenchOptions): Promise<FlowBenc
     store,
     finished,
     events,
+    wakes,
     async send(text) {
       const bytes = Buffer.from(text.replaceAll('\n', '\r'));
       const channel = ADT_CHANNEL.name;

@@ -3,6 +3,7 @@
 // must hold afterwards is kill-check.ts.
 import { connectMllp } from '../../src/source/mllp-client.ts';
 import { type Child, pause, type Ready, startChild } from './child.ts';
+import type { Json } from './engine.ts';
 import { adt, oru } from './messages.ts';
 import { randomFrom } from './store-units.ts';
 
@@ -50,17 +51,41 @@ export interface Sender {
 const SENDERS = 6;
 const PATIENTS_PER_SENDER = 4;
 const WINDOW = 24;
+const STALL_MS = 30_000;
 
-/** Leaves a running server, with everything sent and acknowledged. */
+/** Leaves a running server, with everything sent, acknowledged and worked off. */
 export async function runKillRounds(
   options: KillOptions,
 ): Promise<KillReport & { child: Child; ready: Ready }> {
-  const random = randomFrom(options.seed);
+  const run: Run = {
+    options,
+    random: randomFrom(options.seed),
+    kills: { starting: 0, loaded: 0, draining: 0 },
+    startsMs: [],
+    child: startChild(options.folder),
+  };
+  try {
+    const senders = await runRounds(run);
+    const sent = senders.flatMap((sender) => sender.acked);
+    const resent = sent.filter(({ attempts }) => attempts > 1).length;
+    const { startsMs, kills, child } = run;
+    return { senders, startsMs, kills, resent, child, ready: await child.ready };
+  } catch (thrown) {
+    await run.child.kill();
+    throw thrown;
+  }
+}
+
+interface Run extends Pick<KillReport, 'kills' | 'startsMs'> {
+  options: KillOptions;
+  random: () => number;
+  child: Child;
+}
+
+async function runRounds(run: Run): Promise<Sender[]> {
+  const { options, random, kills, startsMs } = run;
   const senders = makeSenders();
-  const kills = { starting: 0, loaded: 0, draining: 0 };
-  const startsMs: number[] = [];
-  let child = startChild(options.folder);
-  let ready = await child.ready;
+  let ready = await run.child.ready;
   // Each patient is known before the laboratory speaks of it: it would make it otherwise.
   for (const sender of senders.adt) for (const pid of sender.pids) give(sender, pid);
   await sendAll(senders.adt, ready);
@@ -68,24 +93,22 @@ export async function runKillRounds(
   const all = [...senders.adt, ...senders.lab];
   for (let round = 1; round <= options.rounds; round += 1) {
     for (const sender of all) fill(sender, options.perRound, random);
-    const moment = await killSometime(child, ready, all, random);
+    const moment = await killSometime(run.child, ready, all, random);
     kills[moment] += 1;
-    child = startChild(options.folder);
+    run.child = startChild(options.folder);
     if (random() < 0.15) {
       await pause(random() * 1_500);
-      await child.kill();
+      await run.child.kill();
       kills.starting += 1;
-      child = startChild(options.folder);
+      run.child = startChild(options.folder);
     }
-    ready = await child.ready;
+    ready = await run.child.ready;
     startsMs.push(ready.startMs);
     options.note?.(`round ${round}: killed while ${moment}, started in ${ready.startMs} ms`);
   }
   await sendAll(all, ready);
   await settle(ready);
-  const sent = all.flatMap((sender) => sender.acked);
-  const resent = sent.filter(({ attempts }) => attempts > 1).length;
-  return { senders: all, startsMs, kills, resent, child, ready };
+  return all;
 }
 
 /** Under load mostly; else shortly after the last acknowledgement, while the rest is applied. */
@@ -179,12 +202,18 @@ function take(sender: Sender, message: Sent, answer: string): void {
   sender.open.splice(sender.open.indexOf(message), 1);
 }
 
-/** Waits until the server has no message that waits; a minute at most. */
+/** Waits until no message waits; fails when none was worked off for half a minute. */
 export async function settle(ready: Ready): Promise<void> {
-  for (const end = Date.now() + 60_000; Date.now() < end; ) {
-    const { messages } = await ready.ask('GET', '/admin/messages?state=received&limit=1');
-    if (messages.length === 0) return;
-    await pause(50);
+  let least = Number.POSITIVE_INFINITY;
+  for (let end = Date.now() + STALL_MS; Date.now() < end; ) {
+    const { messages } = await ready.ask('GET', '/admin/stats');
+    const waiting = messages
+      .filter((row: Json) => row.state === 'received')
+      .reduce((sum: number, row: Json) => sum + row.count, 0);
+    if (waiting === 0) return;
+    if (waiting < least) end = Date.now() + STALL_MS;
+    least = Math.min(least, waiting);
+    await pause(100);
   }
-  throw new Error('messages still wait after a minute');
+  throw new Error(`${least} messages wait and are not worked off`);
 }
