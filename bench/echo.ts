@@ -1,5 +1,5 @@
-// The calibration: a bare MLLP echo. It frames by scanning for the end block and answers AA with the
-// control id, and does nothing else: the ceiling of this machine for a server in Node.
+// The calibration: a bare MLLP echo. It frames by scanning for the end block and answers AA with
+// the control id, and does nothing else: the ceiling of this machine for a server in Node.
 import { createServer } from 'node:net';
 
 const FS = 0x1c;
@@ -11,7 +11,8 @@ const server = createServer({ noDelay: true }, (socket) => {
     let start = 0;
     let out = '';
     for (let end = bytes.indexOf(FS); end >= 0; end = bytes.indexOf(FS, start)) {
-      const id = bytes.toString('latin1', start, Math.min(end, start + 200)).split('|', 10)[9] ?? '';
+      const head = bytes.toString('latin1', start, Math.min(end, start + 200));
+      const id = head.split('|', 10)[9] ?? '';
       out += `\x0bMSH|^~\\&|||||||ACK|${id}|P|2.5.1\rMSA|AA|${id}\r\x1c\r`;
       start = end + 2;
     }

@@ -1,5 +1,6 @@
-// npm run bench [-- --seconds 10 --soak 5 --only accept|trip|soak]: all scenarios against a bare echo
-// in the same run. The load generator and its messages are found by --tools (see README there).
+// npm run bench [-- --seconds 10 --soak 5 --only accept|trip|soak]: all scenarios against a bare
+// echo in the same run. The load generator and its messages are found by --tools (see README
+// there).
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Context, calibrate, durableAccept, type Row, soak, wholeTrip } from './scenarios.ts';

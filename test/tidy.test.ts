@@ -7,7 +7,7 @@ import { ERRORS } from '../src/model/errors.ts';
 
 const PURE = ['model', 'hl7', 'fhir', 'crypto', 'audit', 'access', 'mapping', 'pipeline'];
 
-/** Rooms that files of a room may import besides their own. `port` stands for any station's port.ts. */
+/** What files of a room may import besides their own room; `port`: any station's port.ts. */
 const LAW: Record<string, string[]> = {
   model: [],
   hl7: ['model'],
@@ -31,7 +31,7 @@ const LAW: Record<string, string[]> = {
 
 const STATIONS = ['source', 'queue', 'store', 'outbound'];
 
-/** Where each third-party package may be imported; a type-only import of node-forge's kind counts. */
+/** Where each third-party package may be imported, for its types too. */
 const HOMES: Record<string, RegExp> = {
   'hl7-standard': /^hl7\/standard\.ts$/,
   '@medplum/core': /^fhir\//,
@@ -50,7 +50,7 @@ const HOMES: Record<string, RegExp> = {
 };
 
 const IO =
-  /^(node:)?(fs|fs\/promises|net|tls|http|https|dgram|child_process|worker_threads|sqlite|timers|timers\/promises|dns)$/;
+  /^(node:)?((fs|timers|dns)(\/promises)?|net|tls|https?|dgram|child_process|worker_threads|sqlite)$/;
 
 const files = walk('src').map((path) => ({
   path: relative('src', path),

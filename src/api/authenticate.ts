@@ -6,7 +6,7 @@ import type { Principal } from '../model/principal.ts';
 import type { ClinicalRecord } from '../record/context.ts';
 import { resolveToken } from '../record/credentials.ts';
 
-/** Resolves the caller or throws UNAUTHENTICATED. The principal's `peer` is the caller's address. */
+/** Resolves the caller or throws UNAUTHENTICATED. `peer` is the caller's address. */
 export type Authenticate = (request: FastifyRequest) => Promise<Principal>;
 
 export interface AuthenticateOptions {

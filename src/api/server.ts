@@ -1,5 +1,5 @@
-// The HTTP server that every surface hangs on: limits, error answers, request metrics and the health
-// pages. The surfaces themselves are plugins; app.ts registers them.
+// The HTTP server that every surface hangs on: limits, error answers, request metrics and the
+// health pages. The surfaces themselves are plugins; app.ts registers them.
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
 import { EngineError, type ErrorCode, toEngineError } from '../model/errors.ts';
 import type { Telemetry } from '../telemetry/events.ts';

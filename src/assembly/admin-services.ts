@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts';
 import { replaceRootKey } from '../config/root-key.ts';
 import { addRootKey, dropOlderRootKeys, formatRootKeys } from '../crypto/keys.ts';
 import { validateResource } from '../fhir/validate.ts';
+import type { MappingSet } from '../mapping/compile.ts';
 import { loadMappings } from '../mapping/load.ts';
 import { runPipeline } from '../pipeline/run.ts';
 import { rotateRootKey } from '../record/rotate.ts';
@@ -22,6 +23,7 @@ interface Parts
 
 export function createAdminServices(parts: Parts): AdminServices {
   const { record, telemetry, authenticate, wake, backup, config, running, work } = parts;
+  const mappings = rememberMappings(config.mappingsDir, work);
   return {
     record,
     telemetry,
@@ -33,10 +35,9 @@ export function createAdminServices(parts: Parts): AdminServices {
     async explain({ raw, envelope }) {
       const channel = running.list().find((one) => one.channel.name === envelope.channel)?.channel;
       if (channel === undefined) return null;
-      const { set } = await loadMappings(config.mappingsDir);
       return runPipeline(
         { raw, envelope, channel },
-        { mappings: set, validateResource, account: true },
+        { mappings: await mappings(), validateResource, account: true },
       );
     },
     rotateRootKey: (principal) => rotateRoot(parts, principal),
@@ -47,6 +48,18 @@ export function createAdminServices(parts: Parts): AdminServices {
     queueDepth: () => work?.depth() ?? { waiting: 0, active: 0 },
     now: record.clock,
     limits: config.limits,
+  };
+}
+
+/** Loading takes a good part of a second: it is done anew only when other maps are in force. */
+function rememberMappings(folder: string, work: WorkLink | undefined): () => Promise<MappingSet> {
+  let known: { version: number; set: Promise<MappingSet> } | undefined;
+  return () => {
+    const version = work?.mappingsVersion() ?? 0;
+    if (known === undefined || known.version !== version || work === undefined) {
+      known = { version, set: loadMappings(folder).then(({ set }) => set) };
+    }
+    return known.set;
   };
 }
 

@@ -57,7 +57,8 @@ export class RunningChannels {
   async #apply({ channels, problems }: LoadedChannels): Promise<void> {
     const { telemetry } = this.#options;
     for (const { file, line } of problems) telemetry.emit('channel.refused', { file, line });
-    // A file that has become wrong does not stop the channel that it described: it goes on as it was.
+    // A file that has become wrong does not stop the channel that it described: it goes on as it
+    // was.
     const refused = new Set(problems.map(({ file }) => file.replace(/\.ya?ml$/, '')));
     const wanted = new Map(channels.map((channel) => [channel.name, channel]));
     for (const running of this.list()) {

@@ -7,7 +7,8 @@ import { wakeThrough } from '../queue/local.ts';
 import type { Wake } from '../queue/port.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 import { placesOf } from '../telemetry/fields.ts';
-import type { FileProblem, WorkNews, WorkOrder, WorkThreadData } from './work-thread.ts';
+import type { FileProblem } from './mappings.ts';
+import type { WorkNews, WorkOrder, WorkThreadData } from './work-thread.ts';
 
 export interface WorkLinkOptions {
   config: Config;
@@ -27,8 +28,18 @@ export interface WorkLink {
   order(order: Exclude<WorkOrder, { kind: 'close' }>): void;
   depth(): { waiting: number; active: number };
   mappingProblems(): FileProblem[];
+  /** Changes when other maps come into force. */
+  mappingsVersion(): number;
   /** Lets running drains finish, then ends the thread. */
   close(): Promise<void>;
+}
+
+/** What the thread told last. */
+interface LinkState {
+  depth: { waiting: number; active: number };
+  problems: FileProblem[];
+  mappingsVersion: number;
+  closing: boolean;
 }
 
 /** Resolves when the thread drains its queue. */
@@ -46,9 +57,10 @@ export async function startWorkLink(options: WorkLinkOptions): Promise<WorkLink>
     workerData,
     transferList: [options.storePort, wakes.port2],
   });
-  const state = {
+  const state: LinkState = {
     depth: { waiting: 0, active: 0 },
-    problems: [] as FileProblem[],
+    problems: [],
+    mappingsVersion: 0,
     closing: false,
   };
   const ready = Promise.withResolvers<void>();
@@ -78,10 +90,11 @@ export async function startWorkLink(options: WorkLinkOptions): Promise<WorkLink>
 
 function reportMappings(
   news: Extract<WorkNews, { kind: 'mappings' }>,
-  state: { problems: FileProblem[] },
+  state: LinkState,
   telemetry: Telemetry,
 ): void {
   state.problems = news.problems;
+  if (news.problems.length === 0) state.mappingsVersion += 1;
   for (const { file, line } of news.problems) telemetry.emit('mapping.refused', { file, line });
   telemetry.emit('mappings.loaded', { maps: news.maps, faults: news.problems.length });
 }
@@ -89,7 +102,7 @@ function reportMappings(
 function linkOver(
   worker: Worker,
   wakePort: MessagePort,
-  state: { depth: { waiting: number; active: number }; problems: FileProblem[]; closing: boolean },
+  state: LinkState,
   closed: Promise<void>,
 ): WorkLink {
   const order = (message: WorkOrder) => worker.postMessage(message);
@@ -98,6 +111,7 @@ function linkOver(
     order,
     depth: () => state.depth,
     mappingProblems: () => state.problems,
+    mappingsVersion: () => state.mappingsVersion,
     async close() {
       state.closing = true;
       order({ kind: 'close' });

@@ -5,8 +5,6 @@ import type { Config } from '../config/config.ts';
 import { parseRootKeys } from '../crypto/keys.ts';
 import { validateResource } from '../fhir/validate.ts';
 import { type Finished, startWork } from '../flow/work.ts';
-import type { MappingSet } from '../mapping/compile.ts';
-import { loadMappings } from '../mapping/load.ts';
 import type { Channel } from '../model/channel.ts';
 import { runPipeline } from '../pipeline/run.ts';
 import { openLocalQueue, receiveWakes } from '../queue/local.ts';
@@ -15,6 +13,7 @@ import { openSqliteClient } from '../store/sqlite/client.ts';
 import { createTelemetry } from '../telemetry/events.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createMetrics, type MetricsSnapshot } from '../telemetry/metrics.ts';
+import { type LoadedMappings, openMappings } from './mappings.ts';
 
 export interface WorkThreadData {
   config: Config;
@@ -36,15 +35,9 @@ export type WorkOrder =
 export type WorkNews =
   | { kind: 'ready' }
   | { kind: 'finished'; results: Finished[] }
-  | { kind: 'mappings'; maps: number; problems: FileProblem[] }
+  | ({ kind: 'mappings' } & LoadedMappings)
   | { kind: 'state'; depth: { waiting: number; active: number }; metrics: MetricsSnapshot }
   | { kind: 'closed' };
-
-export interface FileProblem {
-  file: string;
-  line: number;
-  text: string;
-}
 
 /** Messages read from one key's inbox in one trip. */
 const INBOX_MAX = 16;
@@ -59,7 +52,8 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
   const rootKeys = parseRootKeys(data.rootKeys);
   const record = openRecord({ store, rootKeys, clock: Date.now });
   let channels = byName(data.channels);
-  let mappings = await loadAndTell(config.mappingsDir, tell);
+  const mappings = await openMappings(config.mappingsDir);
+  tell({ kind: 'mappings', ...mappings.first });
   const queue = openLocalQueue({ waitingMax: config.limits.waitingMax });
   receiveWakes(data.wakePort, queue);
   const work = startWork({
@@ -67,7 +61,7 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
     queue,
     telemetry,
     channel: (name) => channels.get(name),
-    pipeline: (input) => runPipeline(input, { mappings, validateResource }),
+    pipeline: (input) => runPipeline(input, { mappings: mappings.current, validateResource }),
     finished: inBatches((results) => tell({ kind: 'finished', results })),
     limits: {
       workConcurrency: config.limits.workConcurrency,
@@ -85,7 +79,7 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
         channels = byName(order.channels);
       },
       'load-mappings': async () => {
-        mappings = await loadAndTell(config.mappingsDir, tell);
+        tell({ kind: 'mappings', ...(await mappings.reload()) });
       },
       'root-keys': (order) => record.keyring.useRootKeys(parseRootKeys(order.rootKeys)),
       invalidate: () => record.invalidate('patient'),
@@ -106,17 +100,6 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
 
 function byName(channels: Channel[]): Map<string, Channel> {
   return new Map(channels.map((channel) => [channel.name, channel]));
-}
-
-async function loadAndTell(folder: string, tell: (news: WorkNews) => void): Promise<MappingSet> {
-  const { set, faults } = await loadMappings(folder);
-  const maps = set.sites.get('')?.messages.size ?? 0;
-  tell({
-    kind: 'mappings',
-    maps,
-    problems: faults.map(({ file, line, text }) => ({ file, line, text })),
-  });
-  return set;
 }
 
 /** Results of one turn of the event loop leave as one message. */

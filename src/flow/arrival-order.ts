@@ -1,6 +1,6 @@
 // Keeps arrival order on the way into the store. A commit that loses a race is tried again, and a
-// message behind it would overtake it: so what belongs to one ordering key is accepted one after the
-// other, and what came in meanwhile is accepted together. It stores and answers nothing itself.
+// message behind it would overtake it: so what belongs to one ordering key is accepted one after
+// the other, and what came in meanwhile is accepted together. It stores and answers nothing itself.
 import type { Principal } from '../model/principal.ts';
 import type { Arrival, Receipt } from '../record/accept.ts';
 

@@ -66,7 +66,7 @@ export function createReceive(options: ReceiveOptions): Receive {
   };
 }
 
-/** The answer to a frame beyond the channel's limit, of which only the head was read: AR, not kept. */
+/** The answer to a frame beyond the limit, of which only the head was read: AR, not kept. */
 export function refuseOversize(options: ReceiveOptions): Receive {
   return async (received) => {
     const channel = options.channel(received.channel);

@@ -183,6 +183,9 @@ export function placeOf(scope: Scope, path: SourcePath, repetition = 0): string 
   return formatPath(segment, occurrence, field, rep, component, subcomponent);
 }
 
+/** More of one message are not kept; errors have as much room again. */
+const ISSUES_MAX = 10_000;
+
 /** Adds an issue about a path; texts hold no value. */
 export function addIssue(
   scope: Scope,
@@ -192,5 +195,8 @@ export function addIssue(
   repetition: number,
   text: string,
 ): void {
-  scope.run.issues.push({ severity, code, at: placeOf(scope, path, repetition), text });
+  const { issues } = scope.run;
+  if (issues.length >= ISSUES_MAX && severity !== 'error') return;
+  if (issues.length >= 2 * ISSUES_MAX) return;
+  issues.push({ severity, code, at: placeOf(scope, path, repetition), text });
 }

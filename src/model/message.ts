@@ -15,7 +15,7 @@ export interface Envelope {
   tenant: string;
   channel: string;
   format: MessageFormat;
-  /** ISO 8601 instant in UTC with milliseconds. Every later time of this message derives from it. */
+  /** ISO 8601 instant in UTC with milliseconds; later times of this message derive from it. */
   receivedAt: string;
   /** MSH-3 and MSH-4 as `application|facility`, or the id of the principal that posted it. */
   sender: string;

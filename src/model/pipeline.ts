@@ -1,4 +1,5 @@
-// What the pipeline's steps take and give. All steps are pure: the same input gives the same output.
+// What the pipeline's steps take and give. All steps are pure: the same input gives the same
+// output.
 import type { Channel } from './channel.ts';
 import type { Issue } from './issue.ts';
 import type { Envelope } from './message.ts';

@@ -19,7 +19,7 @@ export interface Resource {
 /**
  * How a mapped resource meets the stored one. `merge`: elements in the message replace, elements
  * that it does not value stay (HL7 v2.5.1 section 2.5.3: an empty field is "no change").
- * `create-only`: written when absent, else left as it is. `replace`: the message is the whole truth.
+ * `create-only`: written when absent, else left as it is. `replace`: the message is all there is.
  */
 export type WriteMode = 'merge' | 'create-only' | 'replace';
 

@@ -1,5 +1,6 @@
-// What a sender is told: acknowledgements for HL7v2, an OperationOutcome for FHIR, a small JSON answer
-// for records. Pure: the same item and ruling give the same bytes, so a repeat gets the same answer.
+// What a sender is told: acknowledgements for HL7v2, an OperationOutcome for FHIR, a small JSON
+// answer for records. Pure: the same item and ruling give the same bytes, so a repeat gets the same
+// answer.
 import { outcomeOfIssues } from '../fhir/outcome.ts';
 import { ackErrorOf, ackFrames, acksFor, isEnhanced, type Verdict } from '../hl7/ack.ts';
 import { type Header, readHeader } from '../hl7/header.ts';

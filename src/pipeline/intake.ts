@@ -84,7 +84,7 @@ function readHl7Message(
 
 type Refusal = { verdict: 'error' | 'rejected'; issue: Issue };
 
-/** What the header alone shows: HL7 v2.5.1 section 2.9.2.1 rejects type, version and processing id. */
+/** What the header alone shows: type, version and processing id (HL7 v2.5.1 section 2.9.2.1). */
 function refusalOf(header: Header, channel: Channel): Refusal | undefined {
   const reject = (at: string, code: IssueCode, text: string): Refusal => ({
     verdict: 'rejected',

@@ -142,7 +142,7 @@ export function wakeThrough(port: MessagePort): Pick<Queue, 'wake'> {
   };
 }
 
-/** Passes the wake-ups that arrive on `port` to the queue. The port does not keep the thread alive. */
+/** Passes the wake-ups that arrive on `port` to the queue; it does not keep the thread alive. */
 export function receiveWakes(port: MessagePort, queue: Pick<Queue, 'wake'>): void {
   port.on('message', (wakes: Wake[]) => {
     for (const wake of wakes) queue.wake(wake);

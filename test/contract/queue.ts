@@ -1,4 +1,5 @@
-// What every queue promises (src/queue/port.ts). Each adapter's test calls this with its own opener.
+// What every queue promises (src/queue/port.ts). Each adapter's test calls this with its own
+// opener.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Queue, Wake } from '../../src/queue/port.ts';

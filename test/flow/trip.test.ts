@@ -38,7 +38,7 @@ describe('an ADT message', () => {
     expect(await search(`Condition?${about}&code=I20.9`)).toHaveLength(1);
   });
 
-  it('A08 updates what A01 made, keeps what it does not value, and removes what is ""', async () => {
+  it('A08 updates what A01 made, keeps what it does not value, removes what is ""', async () => {
     await engine.send('adt-inbound', adt({ pid: 'TP2', family: 'Oldname' }));
     const update = adt({ pid: 'TP2', family: 'Newname', event: 'A08' }).replace(
       '||19710203|F|||5 Mill Ln^^Tarn^^4711',

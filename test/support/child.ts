@@ -1,5 +1,5 @@
-// A server in a process of its own, as an operator starts it: to be killed, and started again on the
-// same folder. What a test asks of it goes over its own HTTP and MLLP ports.
+// A server in a process of its own, as an operator starts it: to be killed, and started again on
+// the same folder. What a test asks of it goes over its own HTTP and MLLP ports.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';

@@ -42,10 +42,12 @@ interface Result {
 /** ORU^R01 with one numeric result. */
 export function oru(result: Result = {}): string {
   const { id = freshId(), pid = 'P1', filler = 'F1', value = '5.9', status = 'F' } = result;
+  const obr = `OBR|1|PL-${filler}|${filler}|24323-8^Panel^LN|||20260301084500+0100`;
+  const obx = 'OBX|1|NM|2823-3^Potassium^LN|';
   return [
     `MSH|^~\\&|LAB|HOSP|ARTERY|X|20260301093000+0100||ORU^R01^ORU_R01|${id}|P|2.5.1`,
     `PID|1||${pid}^^^HOSP&1.2.3.4&ISO^MR||Quillfeather^Ottoline||19710203|F`,
-    `OBR|1|PL-${filler}|${filler}|24323-8^Panel^LN|||20260301084500+0100|||||||||||||||||LAB|${status}`,
-    `OBX|1|NM|2823-3^Potassium^LN||${value}|mmol/L^mmol/L^UCUM|3.5-5.1|H|||${status}|||20260301092500+0100`,
+    [obr, ...Array(16).fill(''), 'LAB', status].join('|'),
+    `${obx}|${value}|mmol/L^mmol/L^UCUM|3.5-5.1|H|||${status}|||20260301092500+0100`,
   ].join('\n');
 }

@@ -1,0 +1,74 @@
+// The maps that are in force: loaded at start, and replaced all at once, and only when every file
+// compiles and every example still gives what it should. What is refused leaves the old ones.
+import { validateResource } from '../fhir/validate.ts';
+import type { MappingSet } from '../mapping/compile.ts';
+import { loadExamples, loadMappings } from '../mapping/load.ts';
+import { type ExampleResult, runExamples } from '../pipeline/example.ts';
+
+export interface FileProblem {
+  file: string;
+  line: number;
+  text: string;
+}
+
+export interface LoadedMappings {
+  /** Message maps in force. */
+  maps: number;
+  /** Why files were refused; with one of them a reload changes nothing. */
+  problems: FileProblem[];
+}
+
+export interface Mappings {
+  readonly current: MappingSet;
+  /** What came of the first load. */
+  readonly first: LoadedMappings;
+  /** Reads the folder anew; calls run one after the other. */
+  reload(): Promise<LoadedMappings>;
+}
+
+/** At start there is nothing older: what compiles is taken, and what is wrong is told. */
+export async function openMappings(folder: string): Promise<Mappings> {
+  const first = await readFolder(folder);
+  let current = first.set;
+  let running: Promise<unknown> = Promise.resolve();
+  const reload = async (): Promise<LoadedMappings> => {
+    const { set, problems } = await readFolder(folder);
+    if (problems.length === 0) current = set;
+    return { maps: countMaps(current), problems };
+  };
+  return {
+    get current() {
+      return current;
+    },
+    first: { maps: countMaps(first.set), problems: first.problems },
+    reload() {
+      const next = running.then(reload);
+      running = next.catch(() => undefined);
+      return next;
+    },
+  };
+}
+
+async function readFolder(folder: string): Promise<{ set: MappingSet; problems: FileProblem[] }> {
+  const { set, faults } = await loadMappings(folder);
+  const problems = faults.map(({ file, line, text }) => ({ file, line, text }));
+  if (problems.length > 0) return { set, problems };
+  const { results } = runExamples(set, await loadExamples(folder), validateResource);
+  return { set, problems: results.flatMap(problemOf) };
+}
+
+function problemOf({ example, outcome, line, issues }: ExampleResult): FileProblem[] {
+  const file = `examples/${example.message}/${example.name}`;
+  if (outcome === 'differs') {
+    const text = `The example gives another result from line ${line} on; see artery map test.`;
+    return [{ file: `${file}.expected.json`, line, text }];
+  }
+  if (outcome !== 'failed') return [];
+  const error = issues.find(({ severity }) => severity === 'error');
+  const text = `The example cannot be mapped: ${error?.at ?? ''} ${error?.text ?? ''}`;
+  return [{ file, line: 0, text }];
+}
+
+function countMaps(set: MappingSet): number {
+  return set.sites.get('')?.messages.size ?? 0;
+}
