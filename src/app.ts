@@ -198,8 +198,12 @@ function watchFiles(
 ): () => void {
   const channels = watchChannels(config.channelsDir, config, (loaded) => {
     changed(loaded);
-    work?.order({ kind: 'channels', channels: loaded.channels });
-    void running.apply(loaded);
+    // A refused file leaves its channel running: the work thread must know it as long. And it must
+    // know a new channel before its first message.
+    const kept = () => running.list().map(({ channel }) => channel);
+    work?.order({ kind: 'channels', channels: [...kept(), ...loaded.channels] });
+    const applied = running.apply(loaded);
+    void applied.then(() => work?.order({ kind: 'channels', channels: kept() }));
   });
   const mappings = watchFolder(config.mappingsDir, config.limits, () =>
     work?.order({ kind: 'load-mappings' }),

@@ -50,7 +50,7 @@ const HOMES: Record<string, RegExp> = {
 };
 
 const IO =
-  /^(node:)?((fs|timers|dns)(\/promises)?|net|tls|https?|dgram|child_process|worker_threads|sqlite)$/;
+  /^(node:)?((fs|timers|dns)(\/promises)?|net|tls|https?|child_process|worker_threads|sqlite)$/;
 
 const files = walk('src').map((path) => ({
   path: relative('src', path),

@@ -57,7 +57,11 @@ function rememberMappings(folder: string, work: WorkLink | undefined): () => Pro
   return () => {
     const version = work?.mappingsVersion() ?? 0;
     if (known === undefined || known.version !== version || work === undefined) {
-      known = { version, set: loadMappings(folder).then(({ set }) => set) };
+      const set = loadMappings(folder).then((loaded) => loaded.set);
+      known = { version, set };
+      set.catch(() => {
+        known = undefined;
+      });
     }
     return known.set;
   };

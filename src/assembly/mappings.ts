@@ -32,9 +32,9 @@ export async function openMappings(folder: string): Promise<Mappings> {
   let current = first.set;
   let running: Promise<unknown> = Promise.resolve();
   const reload = async (): Promise<LoadedMappings> => {
-    const { set, problems } = await readFolder(folder);
-    if (problems.length === 0) current = set;
-    return { maps: countMaps(current), problems };
+    const read = await readFolder(folder).catch(unreadable);
+    if ('set' in read && read.problems.length === 0) current = read.set;
+    return { maps: countMaps(current), problems: read.problems };
   };
   return {
     get current() {
@@ -43,7 +43,7 @@ export async function openMappings(folder: string): Promise<Mappings> {
     first: { maps: countMaps(first.set), problems: first.problems },
     reload() {
       const next = running.then(reload);
-      running = next.catch(() => undefined);
+      running = next;
       return next;
     },
   };
@@ -57,6 +57,12 @@ async function readFolder(folder: string): Promise<{ set: MappingSet; problems: 
   return { set, problems: results.flatMap(problemOf) };
 }
 
+/** A folder that is being replaced, or whose rights were taken away. */
+function unreadable(thrown: unknown): { problems: FileProblem[] } {
+  const code = (thrown as NodeJS.ErrnoException).code ?? 'unknown';
+  return { problems: [{ file: '', line: 0, text: `The mappings cannot be read (${code}).` }] };
+}
+
 function problemOf({ example, outcome, line, issues }: ExampleResult): FileProblem[] {
   const file = `examples/${example.message}/${example.name}`;
   if (outcome === 'differs') {
@@ -66,7 +72,7 @@ function problemOf({ example, outcome, line, issues }: ExampleResult): FileProbl
   if (outcome !== 'failed') return [];
   const error = issues.find(({ severity }) => severity === 'error');
   const text = `The example cannot be mapped: ${error?.at ?? ''} ${error?.text ?? ''}`;
-  return [{ file, line: 0, text }];
+  return [{ file: `${file}.expected.json`, line: 0, text }];
 }
 
 function countMaps(set: MappingSet): number {

@@ -3,6 +3,7 @@
 import type { KeyObject } from 'node:crypto';
 import { openSealed } from '../crypto/seal.ts';
 import { indexEntries } from '../fhir/index-entries.ts';
+import { copyDecimals, parseJson } from '../fhir/json.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Resource } from '../model/resource.ts';
 import type { Head, RangeEntry, ResourceRow, ResourceWrite } from '../store/port.ts';
@@ -15,6 +16,8 @@ export interface CachedResource {
   head: Head;
   keyId: string;
   text: string;
+  /** What was folded onto the version before it, or found to change nothing; '' = not known. */
+  source: string;
 }
 
 /** What the plain text is; meta.versionId and meta.lastUpdated stand in the row. */
@@ -119,7 +122,7 @@ export function parseResource(
   text: string,
   ref: { type: string; id: string },
 ): Resource & { id: string } {
-  const parsed = JSON.parse(text) as Resource & { id: string };
+  const parsed = parseJson(text) as Resource & { id: string };
   if (parsed.resourceType === ref.type && parsed.id === ref.id) return parsed;
   throw new EngineError('STORE_CORRUPT', 'A row holds another resource than it names.');
 }
@@ -132,7 +135,9 @@ export function withMeta(
   const { resourceType, id, meta, ...rest } = resource;
   const versionId = String(head.version);
   const lastUpdated = new Date(head.lastUpdated).toISOString();
-  return { resourceType, id, meta: { ...meta, versionId, lastUpdated }, ...rest };
+  const copy = { resourceType, id, meta: { ...meta, versionId, lastUpdated }, ...rest };
+  copyDecimals(resource, copy);
+  return copy;
 }
 
 export function headOf({ version, deleted, lastUpdated, compartment, fingerprint }: Head): Head {

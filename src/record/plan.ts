@@ -26,10 +26,8 @@ interface Slot {
   ref: ResourceRef;
   /** The stored version; `text` is '' when it cannot be opened any more. */
   stored: CachedResource | undefined;
-  /** Parsed when it is needed, then merged into. */
-  content: Identified | undefined;
-  compartment: string | null;
-  touched: boolean;
+  /** What is to be folded onto it, in order. */
+  mapped: MappedResource[];
   /** From the cache: another thread may have written since, so "unchanged" must be confirmed. */
   cached: boolean;
   unchanged: boolean;
@@ -69,7 +67,7 @@ export class WritePlan {
         continue;
       }
       const text = row.deleted ? '' : await openUnlessForgotten(this.#record, tenant, row);
-      const stored = { head: headOf(row), keyId: row.body.keyId, text };
+      const stored = { head: headOf(row), keyId: row.body.keyId, text, source: '' };
       if (text !== '') this.#remember(this.placeOf(ref), stored);
       this.#addSlot(ref, stored);
     }
@@ -87,18 +85,15 @@ export class WritePlan {
     return stored.head;
   }
 
-  /** Folds one resource onto what is stored, or onto what was folded before it. */
+  /** Notes one resource to be folded onto what is stored, behind those noted before it. */
   async apply(mapped: MappedResource): Promise<void> {
     const { resource } = mapped;
     const slot = this.#slot({ type: resource.resourceType, id: resource.id });
-    const key = await this.#keys.of(mapped.compartment);
-    if (!slot.touched) await this.#dropForgotten(slot, key);
-    const text = slot.stored?.text ?? '';
-    if (mapped.mode === 'create-only' && (text !== '' || slot.touched)) return;
-    slot.content ??= text === '' ? undefined : parseResource(text, slot.ref);
-    slot.content = mergeResource(slot.content, mapped);
-    slot.compartment = mapped.compartment;
-    slot.touched = true;
+    if (slot.mapped.length === 0) {
+      await this.#dropForgotten(slot, await this.#keys.of(mapped.compartment));
+    }
+    const exists = slot.mapped.length > 0 || (slot.stored?.text ?? '') !== '';
+    if (mapped.mode !== 'create-only' || !exists) slot.mapped.push(mapped);
   }
 
   /** Outcome of a loaded resource, and its new version sealed when it has changed. */
@@ -106,25 +101,34 @@ export class WritePlan {
     ref: ResourceRef,
   ): Promise<{ written: WrittenResource; write?: ResourceWrite; content?: Identified }> {
     const slot = this.#slot(ref);
-    const { stored, content } = slot;
+    const { stored, mapped } = slot;
     const version = stored?.head.version ?? 0;
     const unchanged = { written: { ...ref, version, outcome: 'unchanged' } } as const;
-    if (!slot.touched || content === undefined) return unchanged;
+    const last = mapped.at(-1);
+    if (last === undefined) return unchanged;
+    const source = sourceOf(mapped);
+    if (stored !== undefined && stored.source === source && stored.text !== '') {
+      slot.unchanged = true;
+      return unchanged;
+    }
+    const content = fold(stored, ref, mapped, last);
     const text = resourceText(content);
     if (stored !== undefined && sameContent(stored.text, text)) {
       slot.unchanged = true;
+      this.#remember(this.placeOf(ref), { ...stored, source });
       return { ...unchanged, content };
     }
-    const key = await this.#keys.of(slot.compartment);
+    const { compartment } = last;
+    const key = await this.#keys.of(compartment);
     const write = sealVersion(this.#record, this.#tenant, key, {
       resource: content,
       text,
       fingerprint: fingerprintOf(this.#tenant, text),
-      compartment: slot.compartment,
+      compartment,
       expected: version,
       lastUpdated: Math.max(this.#record.clock(), stored?.head.lastUpdated ?? 0),
     });
-    this.#fresh.set(this.placeOf(ref), { head: headOf(write), keyId: key.id, text });
+    this.#fresh.set(this.placeOf(ref), { head: headOf(write), keyId: key.id, text, source });
     const outcome = stored === undefined || stored.text === '' ? 'created' : 'updated';
     return { written: { ...ref, version: version + 1, outcome }, write, content };
   }
@@ -169,16 +173,7 @@ export class WritePlan {
   }
 
   #addSlot(ref: ResourceRef, stored: CachedResource | undefined, cached = false): void {
-    const compartment = stored?.head.compartment ?? null;
-    this.#slots.set(this.placeOf(ref), {
-      ref,
-      stored,
-      content: undefined,
-      compartment,
-      touched: false,
-      cached,
-      unchanged: false,
-    });
+    this.#slots.set(this.placeOf(ref), { ref, stored, mapped: [], cached, unchanged: false });
   }
 
   #slot(ref: ResourceRef): Slot {
@@ -193,8 +188,30 @@ export class WritePlan {
   }
 
   #remember(place: string, cached: CachedResource): void {
-    this.#record.resources.set(place, cached, cached.text.length + ENTRY_BYTES);
+    const bytes = cached.text.length + cached.source.length + ENTRY_BYTES;
+    this.#record.resources.set(place, cached, bytes);
   }
+}
+
+/** Equal sources folded onto what came of the first one change nothing: folding is idempotent. */
+function sourceOf(mapped: MappedResource[]): string {
+  let source = '';
+  for (const { resource, mode, ...rest } of mapped) {
+    source += `${mode} ${JSON.stringify(resource)}${JSON.stringify(rest)}`;
+  }
+  return source;
+}
+
+function fold(
+  stored: CachedResource | undefined,
+  ref: ResourceRef,
+  mapped: MappedResource[],
+  last: MappedResource,
+): Identified {
+  const text = stored?.text ?? '';
+  let content = text === '' ? undefined : parseResource(text, ref);
+  for (const one of mapped) content = mergeResource(content, one);
+  return content ?? last.resource;
 }
 
 /** The order of members is no content. */
