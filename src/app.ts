@@ -100,6 +100,8 @@ async function openEngine(
   closers.push(() => store.close());
   const record = openRecord({ store, rootKeys: parseRootKeys(rootKeys), clock: Date.now });
   closers.push(() => record.close());
+  // A wrong root key stops the start here, not each message later.
+  for (const tenant of await store.audit.tenants()) await record.keyring.tenant(tenant);
   const { dataDir, limits } = config;
   const intervalMs = limits.checkpointIntervalMs;
   const checkpoints = startCheckpoints({ record, dataDir, intervalMs, telemetry });

@@ -3,6 +3,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
 import { parseRootKeys } from '../crypto/keys.ts';
+import { createRecent } from '../crypto/recent.ts';
 import { validateResource } from '../fhir/validate.ts';
 import { type Finished, startWork } from '../flow/work.ts';
 import type { Channel } from '../model/channel.ts';
@@ -42,6 +43,8 @@ export type WorkNews =
 /** Messages read from one key's inbox in one trip. */
 const INBOX_MAX = 16;
 const STATE_INTERVAL_MS = 2_000;
+/** Texts of resources that passed validation, kept so that repeats need not. */
+const FAULTLESS_CHARS_MAX = 8 * 1024 * 1024;
 
 async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<void> {
   const { config } = data;
@@ -54,6 +57,7 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
   let channels = byName(data.channels);
   const mappings = await openMappings(config.mappingsDir);
   tell({ kind: 'mappings', ...mappings.first });
+  const faultless = createRecent<true>(FAULTLESS_CHARS_MAX);
   const queue = openLocalQueue({ waitingMax: config.limits.waitingMax });
   receiveWakes(data.wakePort, queue);
   const work = startWork({
@@ -61,7 +65,8 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
     queue,
     telemetry,
     channel: (name) => channels.get(name),
-    pipeline: (input) => runPipeline(input, { mappings: mappings.current, validateResource }),
+    pipeline: (input) =>
+      runPipeline(input, { mappings: mappings.current, validateResource, faultless }),
     finished: inBatches((results) => tell({ kind: 'finished', results })),
     limits: {
       workConcurrency: config.limits.workConcurrency,

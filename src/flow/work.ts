@@ -52,7 +52,10 @@ const STORE_DELAY_MS = 1_000;
 export function startWork(options: WorkOptions): Work {
   const attempts = new Map<string, number>();
   const { queue, limits } = options;
-  queue.process((wake) => drain(wake, options, attempts), limits.workConcurrency);
+  queue.process(
+    (wake, mayGoOn) => drain(wake, mayGoOn, options, attempts),
+    limits.workConcurrency,
+  );
   let sweeping: Promise<number> | undefined;
   const sweep = () => {
     sweeping ??= sweepStore(options).finally(() => {
@@ -74,6 +77,7 @@ export function startWork(options: WorkOptions): Work {
 
 async function drain(
   wake: Wake,
+  mayGoOn: () => boolean,
   options: WorkOptions,
   attempts: Map<string, number>,
 ): Promise<{ againInMs?: number }> {
@@ -85,6 +89,7 @@ async function drain(
       return storeFault(options, toEngineError(thrown));
     }
     for (const message of inbox) {
+      if (!mayGoOn()) return { againInMs: 0 };
       const wait = await attempt(message, options, attempts);
       if (wait !== undefined) return { againInMs: wait };
     }

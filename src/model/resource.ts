@@ -26,9 +26,18 @@ export type WriteMode = 'merge' | 'create-only' | 'replace';
 export interface MappedResource {
   /** Has `id`; has no meta.versionId and no meta.lastUpdated. */
   resource: Resource & { id: string };
+  /** JSON text of `resource`, where somebody has made it already. */
+  text?: string | undefined;
   mode: WriteMode;
-  /** Element paths that the message empties with `""`: `maritalStatus`, `period.end`. */
+  /**
+   * Element paths that the message empties with `""`: `maritalStatus`, `period.end`,
+   * `extension(URL)`.
+   */
   cleared: string[];
+  /** Top-level elements that are written only where the stored resource lacks them. */
+  initial?: string[];
+  /** Top-level lists whose elements are added to the stored ones, each of them once. */
+  union?: string[];
   /** Id of the Patient whose data key seals it; null = the tenant key. */
   compartment: string | null;
 }

@@ -1,10 +1,11 @@
 // The pipeline: one message to FHIR resources, all its issues at once. Pure; parse, validate and
 // map are in the files beside it. It stores nothing and decides no acknowledgement.
+import type { Recent } from '../crypto/recent.ts';
 import { patientCompartment } from '../fhir/compartment.ts';
 import type { MappingSet } from '../mapping/compile.ts';
 import { hasErrors, type Issue } from '../model/issue.ts';
 import type { PipelineInput, PipelineOutput } from '../model/pipeline.ts';
-import type { MappedResource } from '../model/resource.ts';
+import type { MappedResource, Resource } from '../model/resource.ts';
 import { mapFhir } from './fhir.ts';
 import { mapHl7 } from './hl7.ts';
 import { mapJson } from './json.ts';
@@ -15,6 +16,8 @@ export interface PipelineContext {
   mappings: MappingSet;
   /** All faults of a resource (fhir/validate.ts). */
   validateResource(resource: unknown): Issue[];
+  /** Remembers resources without fault by their text; whoever keeps it bounds it. */
+  faultless?: Recent<true>;
   /** true = the output lists the fate of every field. Costly. */
   account?: boolean;
 }
@@ -31,8 +34,9 @@ export function runPipeline(input: PipelineInput, context: PipelineContext): Pip
   const { issues } = mapped;
   const provenance = completeProvenance(mapped, input);
   if (provenance !== null) mapped.resources.push(provenance);
-  for (const { resource } of mapped.resources) {
-    for (const found of context.validateResource(resource)) issues.push(found);
+  for (const item of mapped.resources) {
+    item.text = JSON.stringify(item.resource);
+    for (const found of validate(item.resource, item.text, context)) issues.push(found);
   }
   const failed = hasErrors(issues);
   const compartments = new Set<string>();
@@ -52,6 +56,15 @@ export function runPipeline(input: PipelineInput, context: PipelineContext): Pip
     mapHash: mapped.mapHash,
     compartment: failed ? null : compartment,
   };
+}
+
+/** A resource that was found without a fault lately need not be looked at again. */
+function validate(resource: Resource, text: string, context: PipelineContext): Issue[] {
+  const { faultless } = context;
+  if (faultless?.get(text)) return [];
+  const found = context.validateResource(resource);
+  if (found.length === 0) faultless?.set(text, true, text.length);
+  return found;
 }
 
 function mapInput(input: PipelineInput, context: PipelineContext): Mapped {

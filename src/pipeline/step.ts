@@ -5,6 +5,7 @@ import type { FieldAccount, Resource, WriteMode } from '../model/resource.ts';
 
 export interface MappedItem {
   resource: Resource & { id: string };
+  text?: string;
   mode: WriteMode;
   cleared: string[];
 }

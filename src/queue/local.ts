@@ -1,7 +1,7 @@
 // The queue inside one process: first-come-first-served lanes, one per ordering key, drained by a
 // fixed number of workers. It keeps nothing on disk; the store's inbox is what is drained.
 import type { MessagePort } from 'node:worker_threads';
-import type { Drain, Queue, Wake } from './port.ts';
+import type { Depth, Drain, Queue, Wake } from './port.ts';
 
 export interface LocalQueueOptions {
   /** Keys that may wait; a wake-up beyond is dropped and comes back with the next sweep. */
@@ -57,7 +57,7 @@ class LocalQueue implements Queue {
     this.#start();
   }
 
-  depth(): { waiting: number; active: number } {
+  depth(): Depth {
     return { waiting: this.#lanes.size - this.#active, active: this.#active };
   }
 
@@ -86,7 +86,7 @@ class LocalQueue implements Queue {
     this.#active += 1;
     let againInMs: number | undefined;
     try {
-      againInMs = (await drain(lane.wake)).againInMs;
+      againInMs = (await drain(lane.wake, () => !this.#closed)).againInMs;
     } finally {
       // A drain that rejects is a broken invariant of flow/work.ts; the rejection stays unhandled
       // on purpose and stops the process, and the next start finds the message in the store.

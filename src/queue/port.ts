@@ -9,17 +9,28 @@ export interface Wake {
 
 /**
  * Drains one key: applies its waiting messages in order and answers when the key has none left, or
- * the ms to wait before the key is tried again. It is never called twice at once for one key.
+ * the ms to wait before the key is tried again. It is never called twice at once for one key, as
+ * long as the queue holds what it knows; a queue that forgot (a flushed Redis, a stopped process)
+ * may call it twice for a moment. Then the store's commits decide, and `mayGoOn` ends the older one.
+ * `mayGoOn` is asked between messages: false when the queue closes, or another worker has the key;
+ * the drain then answers `{ againInMs: 0 }`.
  */
-export type Drain = (wake: Wake) => Promise<{ againInMs?: number }>;
+export type Drain = (wake: Wake, mayGoOn: () => boolean) => Promise<{ againInMs?: number }>;
+
+export interface Depth {
+  waiting: number;
+  active: number;
+  /** ms that the oldest waiting key has waited, where the queue knows it. */
+  oldestMs?: number;
+}
 
 export interface Queue {
   /** Never throws for a full queue: a wake-up of a key that is waiting already is dropped. */
   wake(wake: Wake): void;
   /** Starts the workers. A wake-up that arrives while its key is drained drains it once more. */
   process(drain: Drain, concurrency: number): void;
-  /** Keys waiting and keys being drained, now. */
-  depth(): { waiting: number; active: number };
+  /** Keys waiting and keys being drained, now or a few seconds ago; it does no work. */
+  depth(): Depth;
   /** Lets running drains finish, takes no further ones. */
   close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 // How a mapped resource meets the stored one: HL7 v2.5.1 section 2.5.3, where an absent or empty
 // field is no change and `""` removes. Pure; neither resource is changed.
 import type { MappedResource, Resource } from '../model/resource.ts';
+import { joinByUrl, joinLists } from './join.ts';
 
 type Identified = Resource & { id: string };
 
@@ -12,6 +13,8 @@ const DEEPER = new Set([
   'collection',
   'actualPeriod',
 ]);
+
+const EXTENSIONS = new Set(['extension', 'modifierExtension']);
 
 /** Stems of R4's choice elements: only one of `deceasedBoolean`, `deceasedDateTime` may stand. */
 const CHOICES = [
@@ -38,20 +41,42 @@ export function mergeResource(stored: Identified | undefined, mapped: MappedReso
   if (stored === undefined) return mapped.resource;
   if (mapped.mode === 'create-only') return stored;
   if (mapped.mode === 'replace') return mapped.resource;
-  const merged = overlay(stored, mapped.resource) as Identified;
-  for (const path of mapped.cleared) clear(merged, path.split('.'), mapped.resource);
+  const { union = [], initial = [] } = mapped;
+  const incoming = initial.length === 0 ? mapped.resource : withoutKnown(mapped, stored, initial);
+  const merged = overlay(stored, incoming, union) as Identified;
+  for (const path of mapped.cleared) clear(merged, stepsOf(path), incoming);
   return merged;
 }
 
-function overlay(stored: object, incoming: object): object {
+/** What the message says without those initial elements that are stored already. */
+function withoutKnown(
+  { resource }: MappedResource,
+  stored: object,
+  initial: readonly string[],
+): Record<string, unknown> {
+  const rest: Record<string, unknown> = { ...resource };
+  for (const element of initial) if (hasElement(stored, element)) delete rest[element];
+  return rest;
+}
+
+/** An element, or another type of the same choice. */
+function hasElement(stored: object, element: string): boolean {
+  if (element in stored) return true;
+  const stem = choiceOf(element);
+  return stem !== undefined && Object.keys(stored).some((name) => choiceOf(name) === stem);
+}
+
+function overlay(stored: object, incoming: object, union: readonly string[] = []): object {
   const merged: Record<string, unknown> = { ...stored };
   for (const [element, value] of Object.entries(incoming)) {
     const before = merged[element];
     dropRivals(merged, element, incoming);
     if (DEEPER.has(element) && isObject(before) && isObject(value)) {
       merged[element] = overlay(before, value);
-    } else if (element === 'link' && 'resourceType' in merged) {
-      merged[element] = joinLinks(before, value);
+    } else if (EXTENSIONS.has(element)) {
+      merged[element] = joinByUrl(before, value);
+    } else if (union.includes(element)) {
+      merged[element] = joinLists(before, value);
     } else {
       merged[element] = value;
     }
@@ -75,19 +100,20 @@ function choiceOf(element: string): string | undefined {
   return CHOICES.find((stem) => name.startsWith(stem) && /^[A-Z]/.test(name.slice(stem.length)));
 }
 
-/** Patient.link: each merge (A40) adds a link; one to the same patient of the same type is one. */
-function joinLinks(before: unknown, value: unknown): unknown {
-  if (!Array.isArray(before) || !Array.isArray(value)) return value;
-  const keyOf = (link: { other?: { reference?: string }; type?: string }): string =>
-    `${link.type}|${link.other?.reference}`;
-  const known = new Set(before.map(keyOf));
-  return [...before, ...value.filter((link) => !known.has(keyOf(link)))];
+/** Steps of a cleared path; the dots of an extension's url part nothing. */
+function stepsOf(path: string): string[] {
+  return path.match(/[^.()]+(?:\([^)]*\))?/g) ?? [];
 }
 
 /** Removes what the message empties, unless the same message also values it. */
 function clear(from: Record<string, unknown>, path: string[], incoming: unknown): void {
   const [element, ...deeper] = path;
   if (element === undefined) return;
+  const [, list, url] = /^(\w+)\((.+)\)$/.exec(element) ?? [];
+  if (list !== undefined && url !== undefined) {
+    clearExtension(from, list, url, incoming);
+    return;
+  }
   const valued = isObject(incoming) ? incoming[element] : undefined;
   if (deeper.length > 0) {
     const inner = from[element];
@@ -105,6 +131,21 @@ function clear(from: Record<string, unknown>, path: string[], incoming: unknown)
     const kept = isObject(incoming) && name in incoming;
     if (gone && !kept) delete from[name];
   }
+}
+
+function clearExtension(
+  from: Record<string, unknown>,
+  list: string,
+  url: string,
+  incoming: unknown,
+): void {
+  const isOne = (item: unknown) => isObject(item) && item.url === url;
+  const valued = isObject(incoming) ? incoming[list] : undefined;
+  const stored = from[list];
+  if (!Array.isArray(stored) || (Array.isArray(valued) && valued.some(isOne))) return;
+  const kept = stored.filter((item) => !isOne(item));
+  if (kept.length === 0) delete from[list];
+  else from[list] = kept;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

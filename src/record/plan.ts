@@ -196,8 +196,8 @@ export class WritePlan {
 /** Equal sources folded onto what came of the first one change nothing: folding is idempotent. */
 function sourceOf(mapped: MappedResource[]): string {
   let source = '';
-  for (const { resource, mode, ...rest } of mapped) {
-    source += `${mode} ${JSON.stringify(resource)}${JSON.stringify(rest)}`;
+  for (const { resource, text, ...rest } of mapped) {
+    source += `${text ?? JSON.stringify(resource)}${JSON.stringify(rest)}`;
   }
   return source;
 }

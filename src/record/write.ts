@@ -122,7 +122,8 @@ async function finishProvenance(
   writes: ResourceWrite[],
 ): Promise<void> {
   const target = refsOf(written).map((reference) => ({ reference }));
-  await plan.apply({ ...provenance, resource: { ...provenance.resource, target } });
+  const resource = { ...provenance.resource, target };
+  await plan.apply({ ...provenance, resource, text: undefined });
   const finished = await plan.finish(refOf(provenance));
   if (finished.write !== undefined) writes.push(finished.write);
   written.push(finished.written);

@@ -57,7 +57,7 @@ describe('ids', () => {
 
   it('are the same for a single resource and an entry', () => {
     const output = post({ resourceType: 'Patient', identifier, meta: { versionId: '3' } });
-    expect(output.resources[0]).toEqual({
+    expect(output.resources[0]).toMatchObject({
       resource: { resourceType: 'Patient', identifier, id: patientId },
       mode: 'merge',
       cleared: [],

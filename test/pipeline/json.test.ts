@@ -69,7 +69,7 @@ describe('a JSON record', () => {
   const patient = resourceId('default', 'Patient', 'urn:mrn|M1');
 
   it('is mapped by pointers, lists as repetitions', () => {
-    expect(output.resources[0]).toEqual({
+    expect(output.resources[0]).toMatchObject({
       mode: 'merge',
       cleared: ['telecom'],
       compartment: patient,

@@ -19,7 +19,7 @@ export async function sendAtOnce(port: number, messages: string[]): Promise<stri
 
 /** MSA-1 of an answer: AA, CE... */
 export function codeOf(answer: string): string {
-  return /\rMSA\|([A-Z]{2})\|/.exec(answer)?.[1] ?? '';
+  return /\rMSA(.)([A-Z]{2})\1/.exec(answer)?.[2] ?? '';
 }
 
 /** Family names of a patient's versions, oldest first. */

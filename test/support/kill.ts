@@ -122,7 +122,8 @@ async function killSometime(
   const sending = Promise.all(senders.map((sender) => send(sender, ready, stop.signal)));
   const draining = random() < 0.2;
   if (draining) await sending;
-  await pause(random() * (draining ? 200 : 600));
+  // Early moments more often: a sender is soon done with its share.
+  await pause(draining ? random() * 200 : random() ** 2 * 600);
   const done = senders.every(({ open }) => open.length === 0);
   await child.kill();
   stop.abort();
@@ -164,7 +165,8 @@ async function sendAll(senders: Sender[], ready: Ready): Promise<void> {
   const { signal } = new AbortController();
   await Promise.all(senders.map((sender) => send(sender, ready, signal)));
   const left = senders.filter(({ open }) => open.length > 0);
-  if (left.length > 0) throw new Error(`${left.length} senders could not send all they had`);
+  const [refused = 'no answer'] = left.flatMap((sender) => sender.refused);
+  if (left.length > 0) throw new Error(`${left.length} senders could not send: ${refused}`);
 }
 
 /** Pipelines what is open on one connection; ends when all is answered or the connection broke. */

@@ -16,7 +16,7 @@ import { backupFolder } from './backup.ts';
 import { type Connection, openReader, translateError } from './connection.ts';
 import { getMessage, readInbox } from './intake-reads.ts';
 import { auditHead, credentialByHash, getKey } from './ledger-reads.ts';
-import { packUnits, unitBytes } from './pack.ts';
+import { packBatch, unitBytes } from './pack.ts';
 import { type CallLimits, PortCalls } from './port-calls.ts';
 import type { CommitBatch, CommitResults, ReadRequest, ReadResult, Welcome } from './protocol.ts';
 import type { SLOW_READS } from './reader-thread.ts';
@@ -110,9 +110,8 @@ class SqliteClient implements Store {
     const batch = this.#batch;
     this.#batch = [];
     try {
-      const { units, buffer } = packUnits(batch.map(({ unit }) => unit));
-      const message = batch.map(({ n }, index) => ({ n, unit: units[index] }));
-      this.#writer.post(message, [buffer]);
+      const packed = packBatch(batch);
+      this.#writer.post(packed, [packed.buffer]);
     } catch (cause) {
       // A unit that cannot be sent is a fault of the caller; its neighbours may be sent again.
       for (const { n } of batch) this.#writer.fail(n, translateError(cause));

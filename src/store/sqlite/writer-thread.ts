@@ -4,13 +4,8 @@ import { isMainThread, type MessagePort, parentPort, workerData } from 'node:wor
 import { openWriter, translateError, type WriterTuning } from './connection.ts';
 import { eraseOldCopies, GroupCommit, type GroupLimits, type Job } from './group-commit.ts';
 import { lockFolder } from './lock.ts';
-import {
-  type CommitBatch,
-  type CommitResults,
-  type ThreadOrder,
-  type ThreadReady,
-  toFault,
-} from './protocol.ts';
+import { type PackedBatch, unpackBatch } from './pack.ts';
+import { type CommitResults, type ThreadOrder, type ThreadReady, toFault } from './protocol.ts';
 import { migrate } from './schema.ts';
 import { WriterState } from './writer-state.ts';
 
@@ -69,7 +64,8 @@ class Clients {
 
   serve(port: MessagePort, group: GroupCommit): void {
     this.#answers.set(port, []);
-    port.on('message', (batch: CommitBatch) => {
+    port.on('message', (packed: PackedBatch) => {
+      const batch = unpackBatch(packed);
       group.take(batch.map(({ n, unit }) => this.#job(port, n, unit)));
     });
     port.on('close', () => this.#answers.delete(port));
