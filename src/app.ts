@@ -23,7 +23,7 @@ import { createRecordCheck } from './config/record-check.ts';
 import { openRootKey } from './config/root-key.ts';
 import { watchChannels, watchFolder } from './config/watch.ts';
 import { formatRootKeys, makeRootKeys, parseRootKeys } from './crypto/keys.ts';
-import { uuid7 } from './crypto/uuid.ts';
+import { uuid7Maker } from './crypto/uuid.ts';
 import { createReceive, type ReceiveOptions, refuseOversize } from './flow/receive.ts';
 import { EngineError } from './model/errors.ts';
 import type { Wake } from './queue/port.ts';
@@ -140,7 +140,7 @@ async function openFlow(
   const receive: ReceiveOptions = {
     ...{ record, telemetry, limits, queue: { wake } },
     channel: (name) => running.find(name),
-    newId: (at) => uuid7(at, randomBytes(10)),
+    newId: uuid7Maker(randomBytes),
     checkRecord: createRecordCheck(),
     waiting: line.waiting,
     finished: line.end,

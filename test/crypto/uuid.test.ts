@@ -1,6 +1,7 @@
 // Ids: known vectors, and what must differ.
+import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { resourceId, tenantNamespace, uuid5, uuid7 } from '../../src/crypto/uuid.ts';
+import { resourceId, tenantNamespace, uuid5, uuid7, uuid7Maker } from '../../src/crypto/uuid.ts';
 
 describe('uuid5', () => {
   it('gives the vector of RFC 9562 appendix A.4', () => {
@@ -45,5 +46,19 @@ describe('uuid7', () => {
 
   it.each([-1, 2 ** 48, 1.5, Number.NaN])('refuses the time %d', (time) => {
     expect(() => uuid7(time, new Uint8Array(10))).toThrow(RangeError);
+  });
+});
+
+describe('uuid7Maker', () => {
+  it('gives different ids in the order of time, drawing random bytes in bulk', () => {
+    let drawn = 0;
+    const make = uuid7Maker((bytes) => {
+      drawn += 1;
+      return randomBytes(bytes);
+    });
+    const ids = Array.from({ length: 1_000 }, (_, n) => make(1_700_000_000_000 + n));
+    expect(new Set(ids).size).toBe(1_000);
+    expect([...ids].sort()).toEqual(ids);
+    expect(drawn).toBe(2);
   });
 });
