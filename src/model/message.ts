@@ -36,8 +36,6 @@ export interface MessageOutcome {
   resources: WrittenResource[];
   /** SHA-256 (hex) of the compiled map that was used; '' where no map was reached. */
   mapHash: string;
-  /** How many valued fields were mapped, ignored by a written rule, and not mapped. */
-  fields: { mapped: number; ignored: number; unmapped: number };
 }
 
 export interface WrittenResource {

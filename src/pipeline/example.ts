@@ -4,6 +4,7 @@ import type { MappingSet } from '../mapping/compile.ts';
 import type { Example } from '../mapping/example.ts';
 import type { Channel } from '../model/channel.ts';
 import type { Issue } from '../model/issue.ts';
+import type { MappedResource } from '../model/resource.ts';
 import { runPipeline } from './run.ts';
 
 export interface ExampleResult {
@@ -47,7 +48,7 @@ function runExample(
   );
   const resources = output.resources
     .filter(({ resource }) => resource.resourceType !== 'Provenance')
-    .map(({ mode, cleared, resource }) => ({ mode, cleared, resource }));
+    .map(expectationOf);
   const actual = `${JSON.stringify(resources, null, 2)}\n`;
   const line = example.expected === undefined ? 0 : firstDifference(example.expected, actual);
   const failed = output.issues.some(({ severity }) => severity === 'error');
@@ -59,6 +60,11 @@ function runExample(
         ? 'passed'
         : 'differs';
   return { example, outcome, issues: output.issues, actual, line };
+}
+
+/** What meets the stored resource how: `initial` and `union` only where there are some. */
+function expectationOf({ mode, cleared, initial, union, resource }: MappedResource): object {
+  return { mode, cleared, initial, union, resource };
 }
 
 /** Byte for byte, whatever the charset: LF becomes CR, the names of the load generator values. */

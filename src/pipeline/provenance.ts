@@ -1,11 +1,15 @@
 // The Provenance of a message: which resources it made, from what, who sent it and who assembled
 // it. Deterministic, and without patient data: it names the message by its id alone.
-import { provenanceId } from '../crypto/uuid.ts';
+import type { MakeId } from '../mapping/compile.ts';
 import type { PipelineInput } from '../model/pipeline.ts';
 import type { Mapped, MappedItem } from './step.ts';
 
 /** null when the message made no resource. */
-export function completeProvenance(mapped: Mapped, { envelope }: PipelineInput): MappedItem | null {
+export function completeProvenance(
+  mapped: Mapped,
+  { envelope }: PipelineInput,
+  idOf: MakeId,
+): MappedItem | null {
   if (mapped.resources.length === 0) return null;
   const { provenance: rows, sender } = mapped;
   const target = mapped.resources.map(({ resource }) => ({
@@ -13,7 +17,7 @@ export function completeProvenance(mapped: Mapped, { envelope }: PipelineInput):
   }));
   const resource: MappedItem['resource'] = {
     resourceType: 'Provenance',
-    id: provenanceId(envelope.tenant, envelope.id),
+    id: idOf('Provenance', envelope.id),
     ...rows,
     target,
     recorded: envelope.receivedAt,

@@ -32,7 +32,11 @@ export const ISSUES_MAX = 500;
 export function runPipeline(input: PipelineInput, context: PipelineContext): PipelineOutput {
   const mapped = mapInput(input, context);
   const { issues } = mapped;
-  const provenance = completeProvenance(mapped, input);
+  const provenance = completeProvenance(
+    mapped,
+    input,
+    context.mappings.idsOf(input.envelope.tenant),
+  );
   if (provenance !== null) mapped.resources.push(provenance);
   for (const item of mapped.resources) {
     item.text = JSON.stringify(item.resource);

@@ -1,14 +1,9 @@
 // What every kind of mapping hands to the rest of the pipeline.
 import type { JsonObject } from '../mapping/json.ts';
 import type { Issue } from '../model/issue.ts';
-import type { FieldAccount, Resource, WriteMode } from '../model/resource.ts';
+import type { FieldAccount, MappedResource } from '../model/resource.ts';
 
-export interface MappedItem {
-  resource: Resource & { id: string };
-  text?: string;
-  mode: WriteMode;
-  cleared: string[];
-}
+export type MappedItem = Omit<MappedResource, 'compartment'>;
 
 export interface Mapped {
   /** In write order, the Provenance not among them. */

@@ -10,7 +10,6 @@ import {
   thumbprint,
   verifyCheckpoint,
 } from '../crypto/sign.ts';
-import { uuid5 } from '../crypto/uuid.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Resource } from '../model/resource.ts';
 import type { Checkpoint } from '../store/port.ts';
@@ -169,11 +168,11 @@ export async function readAuditEvents(
   limit: number,
 ): Promise<Resource[]> {
   const { tenant } = principal;
-  const { namespace } = await record.keyring.tenant(tenant);
+  const { ids } = await record.keyring.tenant(tenant);
   const rows = await record.store.audit.entries(tenant, from, limit);
   const entry = { action: 'search', outcome: 'success', type: 'AuditEvent' } as const;
   await record.trail.note(tenant, { ...entry, ...actor(principal) });
   return rows.map(({ seq, at, entry: text }) =>
-    auditEventOf(uuid5(namespace, `AuditEvent|${seq}`), seq, at, parseEntry(text)),
+    auditEventOf(ids('AuditEvent', String(seq)), seq, at, parseEntry(text)),
   );
 }

@@ -2,7 +2,6 @@
 // blind tokens and digests beside them. Which state it is in is message.ts, accept.ts and write.ts.
 import { joinParts } from '../crypto/parts.ts';
 import { openSealed } from '../crypto/seal.ts';
-import { uuid5 } from '../crypto/uuid.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Envelope, MessageOutcome } from '../model/message.ts';
 import type { IntakeRow, Sealed } from '../store/port.ts';
@@ -16,7 +15,7 @@ const DEDUPE_HEX = 32;
 
 /** Patient id that an envelope's subject names, null = no subject. */
 export function subjectCompartment(tenant: TenantKeys, envelope: Envelope): string | null {
-  return envelope.subject === '' ? null : uuid5(tenant.namespace, `Patient|${envelope.subject}`);
+  return envelope.subject === '' ? null : tenant.ids('Patient', envelope.subject);
 }
 
 /**
@@ -99,5 +98,5 @@ export async function openOutcome(
 
 /** An outcome that says only why nothing was written. */
 export function emptyOutcome(issues: MessageOutcome['issues'], mapHash = ''): MessageOutcome {
-  return { issues, resources: [], mapHash, fields: { mapped: 0, ignored: 0, unmapped: 0 } };
+  return { issues, resources: [], mapHash };
 }

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { EngineError } from '../model/errors.ts';
 import type { WrittenResource } from '../model/message.ts';
 import type { MappedResource, Resource } from '../model/resource.ts';
-import { CommitConflict, type Head, type ResourceRef, type ResourceWrite } from '../store/port.ts';
+import type { Head, ResourceRef, ResourceWrite } from '../store/port.ts';
 import {
   type CachedResource,
   fingerprintOf,
@@ -28,8 +28,6 @@ interface Slot {
   stored: CachedResource | undefined;
   /** What is to be folded onto it, in order. */
   mapped: MappedResource[];
-  /** From the cache: another thread may have written since, so "unchanged" must be confirmed. */
-  cached: boolean;
   unchanged: boolean;
 }
 
@@ -55,7 +53,7 @@ export class WritePlan {
     for (const { type, id } of refs) {
       const cached = this.#record.resources.get(this.placeOf({ type, id }));
       if (cached === undefined) missing.push({ type, id });
-      else this.#addSlot({ type, id }, cached, true);
+      else this.#addSlot({ type, id }, cached);
     }
     if (missing.length === 0) return;
     const { tenant } = this.#tenant;
@@ -133,20 +131,11 @@ export class WritePlan {
     return { written: { ...ref, version: version + 1, outcome }, write, content };
   }
 
-  /**
-   * What was found unchanged by the cache alone is not checked by the commit: looks whether it is
-   * still the newest version. Throws CommitConflict when another thread wrote it meanwhile.
-   */
-  async confirm(): Promise<void> {
-    const slots = [...this.#slots.values()].filter(({ cached, unchanged }) => cached && unchanged);
-    if (slots.length === 0) return;
-    const refs = slots.map(({ ref }) => ref);
-    const heads = await this.#record.store.resources.heads(this.#tenant.tenant, refs);
-    for (const [at, { ref, stored }] of slots.entries()) {
-      const version = heads[at]?.version ?? 0;
-      if (version === stored?.head.version) continue;
-      throw new CommitConflict({ kind: 'version', ...ref, stored: version });
-    }
+  /** What was found unchanged, for the commit to check: another thread may have written since. */
+  unchanged(): (ResourceRef & { version: number })[] {
+    return [...this.#slots.values()].flatMap(({ ref, stored, unchanged }) =>
+      unchanged && stored !== undefined ? [{ ...ref, version: stored.head.version }] : [],
+    );
   }
 
   /** After the commit: what was written is now what is stored. */
@@ -172,8 +161,8 @@ export class WritePlan {
     }
   }
 
-  #addSlot(ref: ResourceRef, stored: CachedResource | undefined, cached = false): void {
-    this.#slots.set(this.placeOf(ref), { ref, stored, mapped: [], cached, unchanged: false });
+  #addSlot(ref: ResourceRef, stored: CachedResource | undefined): void {
+    this.#slots.set(this.placeOf(ref), { ref, stored, mapped: [], unchanged: false });
   }
 
   #slot(ref: ResourceRef): Slot {

@@ -12,15 +12,15 @@ import {
 } from '../crypto/keys.ts';
 import { publicKeyOf, thumbprint } from '../crypto/sign.ts';
 import { type Blinder, createBlinder } from '../crypto/token.ts';
-import { tenantNamespace } from '../crypto/uuid.ts';
+import { idMaker } from '../crypto/uuid.ts';
 import { EngineError } from '../model/errors.ts';
 import { CommitConflict, type KeyRow, type KeyWrite } from '../store/port.ts';
 import type { KeyringContext } from './keyring.ts';
 
 export interface TenantKeys {
   tenant: string;
-  /** Namespace of the tenant's UUIDv5 ids. */
-  namespace: string;
+  /** Id that a business key has in this tenant. */
+  ids: (type: string, businessKey: string) => string;
   /** The newest tenant key: wraps data keys, seals what has no compartment. */
   current: { id: string; key: KeyObject };
   /** Blind tokens and digests under the tenant's index key. */
@@ -80,7 +80,7 @@ async function openTenant(
   const indexKey = unwrap(keyOf(index.wrappedBy), tenant, index);
   return {
     tenant,
-    namespace: tenantNamespace(tenant),
+    ids: idMaker(tenant),
     current: { id: newest.id, key: keyOf(newest.id) },
     blinder: createBlinder(indexKey, context.limits.tokensCached),
     signing: { id: signing.id, privateKey, publicKey: publicKeyOf(privateKey) },

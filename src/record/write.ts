@@ -1,7 +1,6 @@
 // Applies one mapped message: merge, seal, index, transition, Provenance and audit entry, in one
 // commit. Single writes of the FHIR API are update.ts.
 import { entryText, versionRef } from '../audit/entry.ts';
-import { provenanceId } from '../crypto/uuid.ts';
 import { EngineError } from '../model/errors.ts';
 import { hasErrors } from '../model/issue.ts';
 import type { MessageOutcome, WrittenResource } from '../model/message.ts';
@@ -63,15 +62,18 @@ export async function writeMapped(
 async function attemptWrite(attempt: Attempt): Promise<WrittenResource[]> {
   const { record, tenant, keys, plan, message, output } = attempt;
   await refuseForgotten(attempt);
-  const own = provenanceId(tenant.tenant, message.envelope.id);
+  const own = tenant.ids('Provenance', message.envelope.id);
   const provenance = output.resources.find(({ resource }) => resource.id === own);
   const mapped = output.resources.filter((item) => item !== provenance);
   await plan.load(output.resources.map(refOf));
   for (const item of mapped) await plan.apply(item);
   const { written, writes } = await finishAll(plan, mapped.map(refOf));
-  if (provenance !== undefined) await finishProvenance(plan, provenance, written, writes);
+  if (provenance !== undefined) {
+    const patients = mapped.filter(({ compartment }) => compartment !== null).map(refOf);
+    const about = new Set(patients.map(({ type, id }) => `${type}/${id}`));
+    await finishProvenance(plan, provenance, about, { written, writes });
+  }
   const unit = await makeUnit(attempt, written, writes);
-  await plan.confirm();
   await record.store.commit(unit);
   keys.keep();
   plan.keep();
@@ -114,14 +116,21 @@ async function finishAll(
   return { written: [...byRef.values()], writes };
 }
 
-/** Only now are the versions known that the message's Provenance points to. */
+/**
+ * Only now are the versions known that the message's Provenance points to. Directory resources
+ * (practitioners, places) that were there already as the message names them are no work of it.
+ */
 async function finishProvenance(
   plan: WritePlan,
   provenance: MappedResource,
-  written: WrittenResource[],
-  writes: ResourceWrite[],
+  about: ReadonlySet<string>,
+  { written, writes }: { written: WrittenResource[]; writes: ResourceWrite[] },
 ): Promise<void> {
-  const target = refsOf(written).map((reference) => ({ reference }));
+  const made = written.filter(
+    ({ outcome, type, id }) => outcome !== 'unchanged' || about.has(`${type}/${id}`),
+  );
+  const targets = made.length > 0 ? made : written;
+  const target = refsOf(targets).map((reference) => ({ reference }));
   const resource = { ...provenance.resource, target };
   await plan.apply({ ...provenance, resource, text: undefined });
   const finished = await plan.finish(refOf(provenance));
@@ -134,7 +143,7 @@ async function makeUnit(
   written: WrittenResource[],
   writes: ResourceWrite[],
 ): Promise<Unit> {
-  const { record, tenant, keys, message, output } = attempt;
+  const { record, tenant, keys, plan, message, output } = attempt;
   const at = record.clock();
   const transition = await makeTransition(attempt, at, written);
   const entry = entryText({
@@ -152,6 +161,7 @@ async function makeUnit(
     tenant: tenant.tenant,
     transitions: [transition],
     resources: writes,
+    unchanged: plan.unchanged(),
     keys: keys.writes(),
     audit: [{ at, entry }],
   };
@@ -170,7 +180,6 @@ async function makeTransition(
     issues: output.issues,
     resources,
     mapHash: output.mapHash,
-    fields: countFates(output),
   };
   const transition: Transition = {
     id: envelope.id,
@@ -185,12 +194,6 @@ async function makeTransition(
   // must be forgotten with the patient.
   const reseal = bodyCompartment === null && compartment !== null;
   return reseal ? { ...transition, body: sealMessage(record, key, envelope, raw) } : transition;
-}
-
-function countFates({ accounts }: PipelineOutput): MessageOutcome['fields'] {
-  const fields = { mapped: 0, ignored: 0, unmapped: 0 };
-  for (const { fate } of accounts) fields[fate] += 1;
-  return fields;
 }
 
 function refsOf(written: WrittenResource[]): string[] {

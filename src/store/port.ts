@@ -32,6 +32,8 @@ export interface Unit {
   intake?: IntakeWrite[];
   transitions?: Transition[];
   resources?: ResourceWrite[];
+  /** Resources found as they should be: each must still be at that version (conflict `version`). */
+  unchanged?: (ResourceRef & { version: number })[];
   keys?: KeyWrite[];
   credentials?: CredentialWrite[];
   /** Entries are linked to the tenant's chain in this order, inside the commit. */

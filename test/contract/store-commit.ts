@@ -120,6 +120,24 @@ function allOrNothing(store: () => Store): void {
     expect(await of({ transitions: [transition('m9')] })).toMatchObject({ state: null });
   });
 
+  it('refuses a unit whose unchanged resources have changed, and writes nothing of it', async () => {
+    const tenant = freshTenant();
+    await store().commit({ tenant, resources: [resource('seen')] });
+    const seen = { type: 'Patient', id: 'seen', version: 1 };
+    const unit = (name: string) => ({ tenant, resources: [resource(name)], unchanged: [seen] });
+    await store().commit(unit('first'));
+    await store().commit({ tenant, resources: [resource('seen', { expected: 1, version: 2 })] });
+    const conflict = await conflictOf(store().commit(unit('second')));
+    expect(conflict).toEqual({ kind: 'version', type: 'Patient', id: 'seen', stored: 2 });
+    const refs = ['first', 'second'].map((id) => ({ type: 'Patient', id }));
+    const heads = await store().resources.heads(tenant, refs);
+    expect(heads.map((head) => head?.version)).toEqual([1, undefined]);
+    const gone = { type: 'Patient', id: 'never', version: 1 };
+    expect(await conflictOf(store().commit({ tenant, unchanged: [gone] }))).toMatchObject({
+      stored: 0,
+    });
+  });
+
   it('checks a unit against its own earlier writes', async () => {
     const tenant = freshTenant();
     await store().commit({

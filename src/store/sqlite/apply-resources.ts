@@ -1,7 +1,7 @@
 // The resource part of a unit: heads, versions and index rows, and the index rows of a forgotten
 // compartment. Bodies are opaque.
 import { EngineError } from '../../model/errors.ts';
-import { CommitConflict, type ResourceWrite } from '../port.ts';
+import { CommitConflict, type ResourceRef, type ResourceWrite } from '../port.ts';
 import { spanOf } from './spans.ts';
 import type { WriterState } from './writer-state.ts';
 
@@ -36,6 +36,18 @@ export function checkResources(
     written.set(key, write.version);
     return head;
   });
+}
+
+/** Only reads. Throws CommitConflict `version` when one of them is not what the caller knows. */
+export function checkUnchanged(
+  state: WriterState,
+  tenant: number | undefined,
+  refs: (ResourceRef & { version: number })[],
+): void {
+  for (const { type, id, version } of refs) {
+    const stored = findHead(state, tenant, { type, id })?.version ?? 0;
+    if (stored !== version) throw new CommitConflict({ kind: 'version', type, id, stored });
+  }
 }
 
 function checkForm(write: ResourceWrite): void {

@@ -7,6 +7,7 @@ import { type CheckedKeys, checkKeys, checkSealing, writeKeys } from './apply-ke
 import {
   type CheckedResources,
   checkResources,
+  checkUnchanged,
   forgetIndex,
   writeResources,
 } from './apply-resources.ts';
@@ -24,6 +25,7 @@ export interface CheckedUnit {
 export function checkUnit(state: WriterState, unit: Unit): CheckedUnit {
   const tenant = state.findName(unit.tenant);
   checkSealing(state, tenant, sealedBodies(unit));
+  checkUnchanged(state, tenant, unit.unchanged ?? []);
   return {
     unit,
     intake: checkIntake(state, tenant, unit.intake ?? [], unit.transitions ?? []),
