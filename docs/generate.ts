@@ -10,6 +10,7 @@ import { channelSchema } from '../src/config/channel-schema.ts';
 import { projectDir } from '../src/config/config.ts';
 import { defaultLimits, LIMITS, limitVariable } from '../src/config/limits.ts';
 import { SETTINGS } from '../src/config/settings.ts';
+import { publishedSchema } from '../src/mapping/schema.ts';
 import { ERRORS } from '../src/model/errors.ts';
 import { EVENTS } from '../src/telemetry/events.ts';
 
@@ -25,6 +26,7 @@ export function referencePages(): Map<string, string> {
     ['docs/reference/events.md', eventsPage()],
     ['docs/reference/cli.md', commandsPage()],
     ['docs/reference/channel.schema.json', schema],
+    ['docs/reference/mapping.schema.json', `${JSON.stringify(publishedSchema(), null, 2)}\n`],
   ]);
 }
 

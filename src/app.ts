@@ -1,9 +1,7 @@
 // The composition root: settings -> store -> record -> flow -> sources and api, in the order of a
 // message's trip, and the end in reverse. The work role is composed in assembly/work-thread.ts.
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { authorize } from './access/authorize.ts';
 import { adminApi } from './api/admin/plugin.ts';
 import { type Authenticate, createAuthenticate } from './api/authenticate.ts';
@@ -12,8 +10,10 @@ import { createServer } from './api/server.ts';
 import { createAdminServices } from './assembly/admin-services.ts';
 import { createChannelDoor } from './assembly/channel-door.ts';
 import { startCheckpoints } from './assembly/checkpoints.ts';
+import { type Engine, mayMakeRootKey, openEngine } from './assembly/engines.ts';
 import { createFinishLine } from './assembly/finish-line.ts';
 import { RunningChannels } from './assembly/running-channels.ts';
+import { probeStore, type StoreProbe } from './assembly/store-probe.ts';
 import { startWorkLink, type WorkLink } from './assembly/work-link.ts';
 import type { App, OpenOptions } from './commands/context.ts';
 import { readVersion } from './commands/version.ts';
@@ -26,12 +26,12 @@ import { formatRootKeys, makeRootKeys, parseRootKeys } from './crypto/keys.ts';
 import { uuid7Maker } from './crypto/uuid.ts';
 import { createReceive, type ReceiveOptions, refuseOversize } from './flow/receive.ts';
 import { EngineError } from './model/errors.ts';
-import type { Wake } from './queue/port.ts';
+import type { Depth, Wake } from './queue/port.ts';
 import { type ClinicalRecord, openRecord } from './record/context.ts';
 import { messageHead } from './record/message.ts';
 import { httpSource } from './source/http.ts';
 import { open as openMllp } from './source/mllp.ts';
-import { openSqliteStore, type SqliteStore } from './store/sqlite/open.ts';
+import type { Store } from './store/port.ts';
 import { createTelemetry, type Telemetry } from './telemetry/events.ts';
 import { createLogger } from './telemetry/logger.ts';
 import { createMetrics } from './telemetry/metrics.ts';
@@ -44,21 +44,28 @@ const APPLICATION_ANSWER_MS = 60_000;
 export async function openApp(config: Config, options: OpenOptions): Promise<App> {
   const begun = performance.now();
   const closers: (() => unknown)[] = [];
+  const phase = { draining: false };
   const close = async () => {
+    phase.draining = true;
     for (const step of closers.splice(0).reverse()) await step();
   };
   try {
-    const engine = await openEngine(config, options, closers);
-    const fastify = await openSurfaces(config, options, engine, closers);
+    const base = await openBase(config, options, closers);
+    // Closed after the work has drained: until then it tells that this process takes nothing new.
+    let surfaces: FastifyInstance | undefined;
+    closers.push(() => surfaces?.close());
+    const core = await openFlow(config, options, closers, base);
+    surfaces = await openSurfaces(config, options, core, phase);
+    const fastify = surfaces;
     const address = options.listen ? await listen(fastify, config) : '';
     // Last, so that no message is taken before everything behind it stands.
-    await engine.running.apply(engine.loaded());
-    const { telemetry } = engine;
+    await core.running.apply(core.loaded());
+    const { telemetry } = core;
     if (address !== '') {
       telemetry.emit('server.started', {
         address: new URL(address).host,
         version: readVersion(),
-        channels: engine.running.list().length,
+        channels: core.running.list().length,
         ms: performance.now() - begun,
       });
     }
@@ -69,65 +76,76 @@ export async function openApp(config: Config, options: OpenOptions): Promise<App
   }
 }
 
-interface Engine {
+/** What stands before a message can come in. */
+interface Base {
   telemetry: Telemetry;
-  store: SqliteStore;
+  engine: Engine;
+  probe: StoreProbe;
   record: ClinicalRecord;
   rootKeys: string;
+}
+
+interface Core extends Base {
   running: RunningChannels;
   loaded(): LoadedChannels;
   receive: ReceiveOptions;
   work: WorkLink | undefined;
   wake(wake: Wake): void;
+  depth(): Depth;
 }
 
-/** Store, record, work thread and the way in, all but HTTP. */
-async function openEngine(
+/** Store, queue and record. */
+async function openBase(
   config: Config,
   options: OpenOptions,
   closers: (() => unknown)[],
-): Promise<Engine> {
+): Promise<Base> {
   const logger = createLogger({ level: config.logLevel });
   const telemetry = createTelemetry(logger, createMetrics());
   closers.push(() => logger.flush());
-  const storeFolder = join(config.dataDir, 'store');
-  const mayMake = !existsSync(storeFolder);
+  const mayMake = mayMakeRootKey(config);
   const rootKeys = openRootKey(config, () => formatRootKeys(makeRootKeys()), mayMake).text;
-  const store = await openSqliteStore({
-    folder: storeFolder,
-    groupUnitsMax: config.limits.storeBatchMax,
-  });
-  closers.push(() => store.close());
+  const engine = await openEngine(config, telemetry);
+  closers.push(() => engine.close());
+  const { store } = engine;
   const record = openRecord({ store, rootKeys: parseRootKeys(rootKeys), clock: Date.now });
   closers.push(() => record.close());
   // A wrong root key stops the start here, not each message later.
   for (const tenant of await store.audit.tenants()) await record.keyring.tenant(tenant);
   const { dataDir, limits } = config;
   const intervalMs = limits.checkpointIntervalMs;
-  const checkpoints = startCheckpoints({ record, dataDir, intervalMs, telemetry });
-  closers.push(() => checkpoints.close());
-  return openFlow(config, options, closers, { telemetry, store, storeFolder, record, rootKeys });
+  // Of many processes, those that work sign; a process alone signs whatever it does.
+  if (config.cluster === null || options.roles.includes('work')) {
+    const checkpoints = startCheckpoints({ record, dataDir, intervalMs, telemetry });
+    closers.push(() => checkpoints.close());
+  }
+  const probe = probeStore(store);
+  closers.push(() => probe.close());
+  return { telemetry, engine, probe, record, rootKeys };
 }
 
+/** The work thread and the way in, all but HTTP. */
 async function openFlow(
   config: Config,
   options: OpenOptions,
   closers: (() => unknown)[],
-  base: Pick<Engine, 'telemetry' | 'store' | 'record' | 'rootKeys'> & { storeFolder: string },
-): Promise<Engine> {
-  const { telemetry, store, record, rootKeys, storeFolder } = base;
+  base: Base,
+): Promise<Core> {
+  const { telemetry, engine, record, rootKeys } = base;
   const { limits } = config;
   let loaded = loadChannels(config.channelsDir, config);
-  const line = createFinishLine({
-    waiting: await countWaiting(store),
+  const line = await createFinishLine({
+    count: () => countWaiting(engine.store),
     timeoutMs: APPLICATION_ANSWER_MS,
     head: (id) => messageHead(record, TENANT, id),
+    shared: config.cluster !== null,
   });
+  closers.push(() => line.close());
   let work: WorkLink | undefined;
   if (options.roles.includes('work')) {
     work = await startWorkLink({
-      ...{ config, rootKeys, channels: loaded.channels, storeFolder, telemetry },
-      storePort: store.connect(),
+      ...{ config, rootKeys, channels: loaded.channels, telemetry },
+      seat: engine.seat(),
       finished: line.finished,
       died: () => process.kill(process.pid, 'SIGTERM'),
     });
@@ -135,7 +153,7 @@ async function openFlow(
   }
   const wake = (target: Wake) => {
     line.accepted();
-    work?.wake(target);
+    (engine.queue ?? work)?.wake(target);
   };
   const receive: ReceiveOptions = {
     ...{ record, telemetry, limits, queue: { wake } },
@@ -155,14 +173,16 @@ async function openFlow(
   }
   const { metrics } = telemetry;
   metrics.gauge('intake_waiting', line.waiting);
-  metrics.gauge('queue_waiting', () => work?.depth().waiting ?? 0);
-  metrics.gauge('queue_active', () => work?.depth().active ?? 0);
+  const depth = () => (engine.queue ?? work)?.depth() ?? { waiting: 0, active: 0 };
+  metrics.gauge('queue_waiting', () => depth().waiting);
+  metrics.gauge('queue_active', () => depth().active);
+  metrics.gauge('queue_oldest_ms', () => depth().oldestMs ?? 0);
   metrics.gauge('channels', () => running.list().length);
   metrics.gauge('resident_bytes', () => process.memoryUsage.rss());
-  return { telemetry, store, record, rootKeys, running, receive, work, wake, loaded: () => loaded };
+  return { ...base, running, receive, work, wake, depth, loaded: () => loaded };
 }
 
-async function countWaiting(store: SqliteStore): Promise<number> {
+async function countWaiting(store: Store): Promise<number> {
   const counts = await store.intake.counts();
   return counts
     .filter(({ state }) => state === 'received')
@@ -220,26 +240,30 @@ function watchFiles(
 async function openSurfaces(
   config: Config,
   options: OpenOptions,
-  engine: Engine,
-  closers: (() => unknown)[],
+  core: Core,
+  phase: { draining: boolean },
 ): Promise<FastifyInstance> {
-  const { telemetry, record, store, running, receive, work, wake, loaded } = engine;
+  const { telemetry, record, engine, running, receive, work, wake, depth, loaded } = core;
   const { limits } = config;
   const { operatorSecret } = options;
   const version = readVersion();
   const authenticate = createAuthenticate({ record, operatorSecret, tenant: TENANT });
   const fastify = createServer({
     ...{ telemetry, limits, version },
-    ready: () => readiness(engine, options),
+    ready: () => readiness(core, options, phase),
     admitMetrics: async (request) => admitMetrics(request, authenticate),
   });
-  closers.push(() => fastify.close());
-  await fastify.register(fhirApi, {
-    ...{ prefix: '/fhir/R4', record, authenticate, limits, telemetry, version },
+  fastify.addHook('onRequest', async (request) => {
+    if (phase.draining && !isHealthPage(request)) throw new EngineError('CLOSING');
   });
+  if (options.roles.includes('api')) {
+    await fastify.register(fhirApi, {
+      ...{ prefix: '/fhir/R4', record, authenticate, limits, telemetry, version },
+    });
+  }
   const admin = createAdminServices({
-    ...{ config, record, telemetry, authenticate, wake, running, loaded, work },
-    backup: (folder) => store.backup(folder),
+    ...{ config, record, telemetry, authenticate, wake, depth, running, loaded, work },
+    backup: (folder) => engine.store.backup(folder),
   });
   await fastify.register(adminApi, { prefix: '/admin', ...admin });
   if (options.roles.includes('receive')) {
@@ -259,11 +283,19 @@ function httpChannel(running: RunningChannels, name: string) {
   return channel?.source.kind === 'http' ? channel : undefined;
 }
 
-function readiness({ running }: Engine, options: OpenOptions) {
-  const receives = options.roles.includes('receive');
-  const channels = running.list().every(({ fault }) => fault === '');
-  const checks: Record<string, boolean> = receives ? { channels } : {};
+/** `serving` is false from the first word of a stop on; the others say who is missing. */
+function readiness(core: Core, options: OpenOptions, phase: { draining: boolean }) {
+  const { engine, probe, running } = core;
+  const checks: Record<string, boolean> = { serving: !phase.draining, store: probe.reachable() };
+  if (engine.queue !== undefined) checks.queue = engine.queue.ready();
+  if (options.roles.includes('receive')) {
+    checks.channels = running.list().every(({ fault }) => fault === '');
+  }
   return { ready: Object.values(checks).every(Boolean), checks };
+}
+
+function isHealthPage(request: FastifyRequest): boolean {
+  return ['/livez', '/readyz', '/health', '/metrics'].includes(request.routeOptions.url ?? '');
 }
 
 async function admitMetrics(

@@ -19,6 +19,9 @@ export async function runMain(): Promise<void> {
   if (process.channel !== undefined) process.disconnect();
 }
 
+/** Running work has so long to finish after a signal; what it leaves is done by the next start. */
+const STOP_MS_MAX = 30_000;
+
 /**
  * Resolves at the first SIGTERM or SIGINT, or when the launcher's pipe closes. A signal more than a
  * second later ends the process at once; earlier ones are the terminal's and npm's echoes.
@@ -28,12 +31,20 @@ function untilStopped(): Promise<void> {
     let stoppedAt = 0;
     const stop = (): void => {
       if (stoppedAt !== 0 && Date.now() - stoppedAt > 1_000) process.exit(1);
-      if (stoppedAt === 0) stoppedAt = Date.now();
+      if (stoppedAt === 0) {
+        stoppedAt = Date.now();
+        setTimeout(leaveUnfinished, STOP_MS_MAX).unref();
+      }
       resolve();
     };
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
     process.once('disconnect', stop);
   });
+}
+
+function leaveUnfinished(): void {
+  process.stderr.write(`artery: not finished after ${STOP_MS_MAX / 1_000} s: stopped anyway\n`);
+  process.exit(1);
 }
 
 /** `artery message ls | head`: the reader has seen enough. */

@@ -18,10 +18,14 @@ async function main(): Promise<void> {
     const starts = run.startsMs.toSorted((a, b) => a - b);
     const median = starts[Math.floor(starts.length / 2)];
     const { starting, loaded, draining } = run.kills;
+    const kills = starting + loaded + draining;
     print(
-      `kill-rounds: ok, seed ${seed}: ${starting + loaded + draining} kills (${loaded} under load, ` +
-        `${draining} draining, ${starting} starting), ${messages} messages, ${run.resent} sent ` +
-        `again, ${audited} audit entries verified, start ${median} ms median, ${starts.at(-1)} ms max`,
+      [
+        `kill-rounds: ok, seed ${seed}: ${kills} kills (${loaded} under load`,
+        `${draining} draining, ${starting} starting), ${messages} messages`,
+        `${run.resent} sent again, ${audited} audit entries verified`,
+        `start ${median} ms median, ${starts.at(-1)} ms longest`,
+      ].join(', '),
     );
     rmSync(folder, { recursive: true, force: true });
   } finally {

@@ -8,6 +8,7 @@ import { validateResource } from '../fhir/validate.ts';
 import type { MappingSet } from '../mapping/compile.ts';
 import { loadMappings } from '../mapping/load.ts';
 import { runPipeline } from '../pipeline/run.ts';
+import type { Depth } from '../queue/port.ts';
 import { rotateRootKey } from '../record/rotate.ts';
 import type { RunningChannel, RunningChannels } from './running-channels.ts';
 import type { WorkLink } from './work-link.ts';
@@ -19,6 +20,7 @@ interface Parts
   /** The channel files as they were last read. */
   loaded(): LoadedChannels;
   work: WorkLink | undefined;
+  depth(): Depth;
 }
 
 export function createAdminServices(parts: Parts): AdminServices {
@@ -45,7 +47,7 @@ export function createAdminServices(parts: Parts): AdminServices {
       record.invalidate('patient');
       work?.order({ kind: 'invalidate' });
     },
-    queueDepth: () => work?.depth() ?? { waiting: 0, active: 0 },
+    queueDepth: parts.depth,
     now: record.clock,
     limits: config.limits,
   };

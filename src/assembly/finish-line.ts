@@ -1,5 +1,5 @@
 // Counts the messages between acceptance and their end, and lets an enhanced-mode answer wait for
-// the end of one message.
+// the end of one message. Where other processes work too, it asks the store what it is not told.
 import type { Finished } from '../flow/work.ts';
 import type { MessageHead } from '../record/message.ts';
 
@@ -11,19 +11,35 @@ export interface FinishLine {
   waiting(): number;
   /** Resolves at the message's end; undefined when it is not there within the time. */
   end(id: string): Promise<Finished | undefined>;
+  close(): void;
 }
 
 interface Options {
-  /** Messages that the store held waiting at start. */
-  waiting: number;
+  /** Messages that the store holds waiting; asked at start, and in an interval when `shared`. */
+  count(): Promise<number>;
   timeoutMs: number;
   /** Where a message stands by the store: it may have come to its end before it was asked about. */
   head(id: string): Promise<MessageHead | undefined>;
+  /** Other processes accept and finish messages of the same store. */
+  shared: boolean;
 }
 
-export function createFinishLine(options: Options): FinishLine {
+const COUNT_INTERVAL_MS = 5_000;
+const LOOK_INTERVAL_MS = 250;
+
+/** Rejects when the store cannot be counted. */
+export async function createFinishLine(options: Options): Promise<FinishLine> {
   const waiters = new Map<string, (result: Finished | undefined) => void>();
-  let waiting = options.waiting;
+  let waiting = await options.count();
+  const recount = () =>
+    options.count().then(
+      (count) => {
+        waiting = count;
+      },
+      // The count of before stands until the store answers again.
+      () => undefined,
+    );
+  const timer = options.shared ? setInterval(recount, COUNT_INTERVAL_MS) : undefined;
   return {
     accepted() {
       waiting += 1;
@@ -36,17 +52,26 @@ export function createFinishLine(options: Options): FinishLine {
     async end(id) {
       const { promise, resolve } = Promise.withResolvers<Finished | undefined>();
       waiters.set(id, resolve);
-      const timer = setTimeout(() => resolve(undefined), options.timeoutMs);
+      const timeout = setTimeout(() => resolve(undefined), options.timeoutMs);
+      const look = () => void lookUp(id, options).then((end) => end && resolve(end));
+      const looking = options.shared ? setInterval(look, LOOK_INTERVAL_MS) : undefined;
+      look();
       try {
-        const head = await options.head(id).catch(() => undefined);
-        if (head && head.state !== 'received') {
-          return { id, state: head.state, issues: [] };
-        }
         return await promise;
       } finally {
-        clearTimeout(timer);
+        clearTimeout(timeout);
+        clearInterval(looking);
         waiters.delete(id);
       }
     },
+    close: () => clearInterval(timer),
   };
+}
+
+async function lookUp(id: string, { head }: Options): Promise<Finished | undefined> {
+  const found = await head(id).catch(() => undefined);
+  if (found === undefined || found.state === 'received') return undefined;
+  const text = 'The message was set aside and waits for an operator.';
+  const issue = { severity: 'error', code: 'processing', at: '', text } as const;
+  return { id, state: found.state, issues: found.state === 'set-aside' ? [issue] : [] };
 }

@@ -4,9 +4,10 @@ import type { Config } from '../config/config.ts';
 import type { Finished } from '../flow/work.ts';
 import type { Channel } from '../model/channel.ts';
 import { wakeThrough } from '../queue/local.ts';
-import type { Wake } from '../queue/port.ts';
+import type { Depth, Wake } from '../queue/port.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 import { placesOf } from '../telemetry/fields.ts';
+import type { WorkSeat } from './engines.ts';
 import type { FileProblem } from './mappings.ts';
 import type { WorkNews, WorkOrder, WorkThreadData } from './work-thread.ts';
 
@@ -14,8 +15,7 @@ export interface WorkLinkOptions {
   config: Config;
   rootKeys: string;
   channels: Channel[];
-  storeFolder: string;
-  storePort: MessagePort;
+  seat: WorkSeat;
   telemetry: Telemetry;
   /** Told of every message that reached its end. */
   finished(result: Finished): void;
@@ -26,7 +26,7 @@ export interface WorkLinkOptions {
 export interface WorkLink {
   wake(wake: Wake): void;
   order(order: Exclude<WorkOrder, { kind: 'close' }>): void;
-  depth(): { waiting: number; active: number };
+  depth(): Depth;
   mappingProblems(): FileProblem[];
   /** Changes when other maps come into force. */
   mappingsVersion(): number;
@@ -36,9 +36,10 @@ export interface WorkLink {
 
 /** What the thread told last. */
 interface LinkState {
-  depth: { waiting: number; active: number };
+  depth: Depth;
   problems: FileProblem[];
   mappingsVersion: number;
+  ready: boolean;
   closing: boolean;
 }
 
@@ -49,25 +50,27 @@ export async function startWorkLink(options: WorkLinkOptions): Promise<WorkLink>
     config: options.config,
     rootKeys: options.rootKeys,
     channels: options.channels,
-    storeFolder: options.storeFolder,
-    storePort: options.storePort,
+    seat: options.seat,
     wakePort: wakes.port2,
   };
   const worker = new Worker(new URL('./work-thread.ts', import.meta.url), {
     workerData,
-    transferList: [options.storePort, wakes.port2],
+    transferList: [...portsOf(options.seat), wakes.port2],
   });
   const state: LinkState = {
     depth: { waiting: 0, active: 0 },
     problems: [],
     mappingsVersion: 0,
+    ready: false,
     closing: false,
   };
   const ready = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<void>();
   worker.on('message', (news: WorkNews) => {
-    if (news.kind === 'ready') ready.resolve();
-    else if (news.kind === 'closed') closed.resolve();
+    if (news.kind === 'ready') {
+      state.ready = true;
+      ready.resolve();
+    } else if (news.kind === 'closed') closed.resolve();
     else if (news.kind === 'finished') for (const result of news.results) options.finished(result);
     else if (news.kind === 'state') {
       state.depth = news.depth;
@@ -77,7 +80,8 @@ export async function startWorkLink(options: WorkLinkOptions): Promise<WorkLink>
   const end = (error: Error) => {
     ready.reject(error);
     closed.resolve();
-    if (!state.closing) options.died(error);
+    // Before it was ready, the start fails and says why.
+    if (state.ready && !state.closing) options.died(error);
   };
   worker.on('error', (error: Error) => {
     options.telemetry.emit('task.failed', { code: 'INTERNAL', places: placesOf(error) });
@@ -86,6 +90,10 @@ export async function startWorkLink(options: WorkLinkOptions): Promise<WorkLink>
   worker.on('exit', () => end(new Error('the work thread ended')));
   await ready.promise;
   return linkOver(worker, wakes.port1, state, closed.promise);
+}
+
+function portsOf(seat: WorkSeat): MessagePort[] {
+  return seat.kind === 'embedded' ? [seat.port] : [];
 }
 
 function reportMappings(

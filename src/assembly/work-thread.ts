@@ -8,12 +8,12 @@ import { validateResource } from '../fhir/validate.ts';
 import { type Finished, startWork } from '../flow/work.ts';
 import type { Channel } from '../model/channel.ts';
 import { runPipeline } from '../pipeline/run.ts';
-import { openLocalQueue, receiveWakes } from '../queue/local.ts';
+import type { Depth } from '../queue/port.ts';
 import { openRecord } from '../record/context.ts';
-import { openSqliteClient } from '../store/sqlite/client.ts';
 import { createTelemetry } from '../telemetry/events.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createMetrics, type MetricsSnapshot } from '../telemetry/metrics.ts';
+import { joinEngine, type WorkSeat } from './engines.ts';
 import { type LoadedMappings, openMappings } from './mappings.ts';
 
 export interface WorkThreadData {
@@ -21,8 +21,7 @@ export interface WorkThreadData {
   /** Text of the root key file: threads share no key objects. */
   rootKeys: string;
   channels: Channel[];
-  storeFolder: string;
-  storePort: MessagePort;
+  seat: WorkSeat;
   wakePort: MessagePort;
 }
 
@@ -37,7 +36,7 @@ export type WorkNews =
   | { kind: 'ready' }
   | { kind: 'finished'; results: Finished[] }
   | ({ kind: 'mappings' } & LoadedMappings)
-  | { kind: 'state'; depth: { waiting: number; active: number }; metrics: MetricsSnapshot }
+  | { kind: 'state'; depth: Depth; metrics: MetricsSnapshot }
   | { kind: 'closed' };
 
 /** Messages read from one key's inbox in one trip. */
@@ -51,15 +50,13 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
   const tell = (news: WorkNews) => main.postMessage(news);
   const logger = createLogger({ level: config.logLevel });
   const telemetry = createTelemetry(logger, createMetrics());
-  const store = await openSqliteClient({ folder: data.storeFolder, port: data.storePort });
+  const { store, queue } = await joinEngine(config, telemetry, data.seat, data.wakePort);
   const rootKeys = parseRootKeys(data.rootKeys);
   const record = openRecord({ store, rootKeys, clock: Date.now });
   let channels = byName(data.channels);
   const mappings = await openMappings(config.mappingsDir);
   tell({ kind: 'mappings', ...mappings.first });
   const faultless = createRecent<true>(FAULTLESS_CHARS_MAX);
-  const queue = openLocalQueue({ waitingMax: config.limits.waitingMax });
-  receiveWakes(data.wakePort, queue);
   const work = startWork({
     record,
     queue,

@@ -14,7 +14,7 @@ export interface RedisOptions {
   /** `redis://` or `rediss://` (TLS), with user, password and database number as needed. */
   url: string;
   use: RedisUse;
-  /** Told of each fault of the connection: its system code (ECONNREFUSED), never its text. */
+  /** Told of each fault of the connection: a code (ECONNREFUSED, REDIS_WRONGPASS), no text. */
   fault(code: string): void;
 }
 
@@ -37,8 +37,14 @@ export function openRedis(options: RedisOptions): Redis {
       ? { maxRetriesPerRequest: null }
       : { enableOfflineQueue: false, commandTimeout: ANSWER_TIMEOUT_MS }),
   });
-  redis.on('error', (error: NodeJS.ErrnoException) => options.fault(error.code ?? 'UNKNOWN'));
+  redis.on('error', (error: Error) => options.fault(faultCode(error)));
   return redis;
+}
+
+/** The system's code, else the word with which Redis begins its refusals: REDIS_WRONGPASS. */
+function faultCode(error: NodeJS.ErrnoException): string {
+  const word = /^[A-Z]{3,16}(?= )/.exec(error.message)?.[0];
+  return error.code ?? `REDIS_${word ?? 'FAULT'}`;
 }
 
 /** True when it is ready within the time. */

@@ -1,5 +1,8 @@
-// artery key rotate: new root or tenant keys, without rewriting data.
+// artery key rotate|make: new root or tenant keys, without rewriting data.
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { openRootKey } from '../config/root-key.ts';
+import { formatRootKeys, makeRootKeys } from '../crypto/keys.ts';
 import { act, type Call, example } from './call.ts';
 import { withServer } from './connection.ts';
 import type { CommandContext } from './context.ts';
@@ -13,6 +16,20 @@ export function addKey(program: Command, context: CommandContext): void {
     .argument('<key>', 'root or tenant')
     .action(act(context, rotateKey));
   example(rotate, 'key rotate root', 'key rotate tenant');
+  const make = key
+    .command('make')
+    .description('make the root key file of a cluster, whose processes all need the same one')
+    .argument('<file>', 'where it is written, mode 0600; an existing one is kept')
+    .action(act(context, makeKey));
+  example(make, 'key make ./root.key');
+}
+
+async function makeKey(call: Call<unknown>): Promise<undefined> {
+  const file = resolve(call.args[0] ?? '');
+  const place = { rootKey: null, rootKeyFile: file };
+  const { made } = openRootKey(place, () => formatRootKeys(makeRootKeys()), true);
+  const what = made ? 'A root key was made' : 'The root key is there already';
+  call.print({ file, made }, `${what}: ${file}. Without it the data cannot be read: keep a copy.`);
 }
 
 async function rotateKey(call: Call<unknown>): Promise<undefined> {

@@ -7,6 +7,7 @@ import type { Config } from '../config/config.ts';
 import { createRecordCheck } from '../config/record-check.ts';
 import { validateResource } from '../fhir/validate.ts';
 import type { MappingSet } from '../mapping/compile.ts';
+import { lintMaps } from '../mapping/lint.ts';
 import { loadExamples, loadMappings } from '../mapping/load.ts';
 import { formatFault } from '../mapping/source.ts';
 import type { Channel } from '../model/channel.ts';
@@ -38,7 +39,7 @@ export function addMap(program: Command, context: CommandContext): void {
   const lint = map
     .command('lint')
     .description('check all mapping files; all faults with file and line')
-    .action(act(context, lintMaps));
+    .action(act(context, lintFiles));
   example(lint, 'map lint');
 }
 
@@ -155,10 +156,13 @@ function describe({ type, verdict, output }: Run, withFields: boolean): string {
   return parts.join('\n');
 }
 
-async function lintMaps(call: Call<unknown>): Promise<ExitCode | undefined> {
+async function lintFiles(call: Call<unknown>): Promise<ExitCode | undefined> {
   const { maps, problems, warnings } = await checkMaps(call.config());
-  const lines = [...problems, ...warnings, `${maps} message maps, ${problems.length} faults`];
-  call.print({ maps, problems, warnings }, lines.join('\n'));
+  const { set } = await loadMappings(call.config().mappingsDir);
+  const doubts = [...warnings, ...lintMaps([...set.sites.values()]).map(formatFault)];
+  const count = `${maps} message maps, ${problems.length} faults, ${doubts.length} warnings`;
+  const lines = [...problems, ...doubts.map((one) => `warning: ${one}`), count];
+  call.print({ maps, problems, warnings: doubts }, lines.join('\n'));
   return problems.length > 0 ? EXIT.failed : undefined;
 }
 

@@ -5,13 +5,16 @@ import { removeRunFile, writeRunFile } from '../config/run-file.ts';
 import { act, type Call, example } from './call.ts';
 import { describeChannels } from './channel.ts';
 import { connectionTo, makeSecret } from './connection.ts';
-import type { App, CommandContext } from './context.ts';
+import type { App, CommandContext, Role } from './context.ts';
 import { runDemo } from './demo.ts';
 import { CommandError, EXIT } from './outcome.ts';
 
 interface Options {
   demo?: boolean;
+  role: readonly Role[];
 }
+
+const ROLES: readonly Role[] = ['receive', 'work', 'api'];
 
 type ChannelList = Parameters<typeof describeChannels>[0];
 
@@ -19,16 +22,46 @@ export function addStart(program: Command, context: CommandContext): void {
   const start = program
     .command('start')
     .description('run Artery until SIGTERM or Ctrl-C; running work is finished first')
+    .option(
+      '--role <roles>',
+      'what this process does: receive, work, api or all; a list with commas, or repeated',
+      addRoles,
+      [],
+    )
     .option('--demo', 'send a simulated feed of made-up patients to its own channels')
     .action(act(context, startServer));
-  example(start, 'start', 'start --demo', 'start --json');
+  example(start, 'start', 'start --demo', 'start --json', 'start --role receive,api');
+}
+
+/** Adds what one `--role` names to what the earlier ones named. */
+function addRoles(text: string, earlier: readonly Role[]): readonly Role[] {
+  const named = text.split(',').flatMap((name) => {
+    const found = ROLES.filter((role) => name === role || name === 'all');
+    if (found.length > 0) return found;
+    throw new CommandError(EXIT.usage, `--role: "${name}" is not receive, work, api or all.`);
+  });
+  return ROLES.filter((role) => earlier.includes(role) || named.includes(role));
+}
+
+/** Without `--role`, all. The embedded store belongs to one process, which must do everything. */
+function rolesOf(call: Call<Options>, config: Config): readonly Role[] {
+  const given = call.options.role;
+  const roles = given.length === 0 ? ROLES : given;
+  if (roles.length < ROLES.length && config.cluster === null) {
+    const reason = 'Roles apart need the cluster engine: set MONGODB_URL and REDIS_URL.';
+    throw new CommandError(EXIT.usage, reason);
+  }
+  if (call.options.demo && !roles.includes('receive')) {
+    throw new CommandError(EXIT.usage, '--demo needs the role receive.');
+  }
+  return roles;
 }
 
 async function startServer(call: Call<Options>): Promise<undefined> {
   const { context } = call;
   const config = call.config();
+  const roles = rolesOf(call, config);
   const operatorSecret = makeSecret();
-  const roles = ['receive', 'work', 'api'] as const;
   const app = await context.openApp(config, { roles, listen: true, operatorSecret });
   const stopped = context.untilStopped();
   const abort = new AbortController();
@@ -36,7 +69,7 @@ async function startServer(call: Call<Options>): Promise<undefined> {
   try {
     writeRunFile(config.dataDir, { pid: process.pid, url: app.address, secret: operatorSecret });
     const list = await connectionTo(app, operatorSecret).ask<ChannelList>('GET', '/admin/channels');
-    call.print({ url: app.address, ...list }, describeStart(config, app, list));
+    call.print({ url: app.address, roles, ...list }, describeStart(config, app, roles, list));
     if (call.options.demo) demo = feed(call, list, abort.signal);
     await stopped;
     context.note('artery: stopping; running work is finished first');
@@ -48,13 +81,20 @@ async function startServer(call: Call<Options>): Promise<undefined> {
   }
 }
 
-function describeStart(config: Config, app: App, list: ChannelList): string {
+function describeStart(
+  config: Config,
+  app: App,
+  roles: readonly Role[],
+  list: ChannelList,
+): string {
   const key = config.rootKey === null ? config.rootKeyFile : 'from ARTERY_ROOT_KEY';
   const indented = describeChannels(list).replace(/^/gm, '  ');
   return [
     'Artery is ready.',
-    `  FHIR R4   ${app.address}/fhir/R4`,
+    ...(roles.length < ROLES.length ? [`  Roles     ${roles.join(', ')}`] : []),
+    ...(roles.includes('api') ? [`  FHIR R4   ${app.address}/fhir/R4`] : []),
     `  Health    ${app.address}/health`,
+    ...(config.cluster === null ? [] : ['  Store     MongoDB, with the queue in Redis']),
     `  Data      ${config.dataDir}`,
     `  Root key  ${key} (without it the data cannot be read: keep a copy elsewhere)`,
     '',

@@ -24,6 +24,8 @@ export interface Config {
   /** Text of a key file, or null: then it stands in `rootKeyFile`. See root-key.ts. */
   readonly rootKey: string | null;
   readonly rootKeyFile: string;
+  /** The servers of the cluster engine; null = the embedded engine. Both hold passwords. */
+  readonly cluster: { readonly mongodbUrl: string; readonly redisUrl: string } | null;
   readonly limits: Limits;
   /** What `${NAME}` in channel files may refer to. */
   readonly environment: Environment;
@@ -52,6 +54,7 @@ export function loadConfig(environment: Environment = processEnvironment()): Con
   const values: Record<string, unknown> = {};
   for (const setting of SETTINGS) values[setting.name] = readSetting(setting, environment, faults);
   checkValues(values, faults);
+  refuseHalfCluster(values, faults);
   refuseMisspelt(environment, faults);
   if (faults.length > 0) throw new ConfigError(faults);
   return freezeConfig(values, environment);
@@ -83,9 +86,15 @@ function freezeConfig(values: Record<string, unknown>, environment: Environment)
     logLevel: text('ARTERY_LOG_LEVEL') as LogLevel,
     rootKey: values.ARTERY_ROOT_KEY === undefined ? null : text('ARTERY_ROOT_KEY'),
     rootKeyFile: resolve(text('ARTERY_ROOT_KEY_FILE') || join(dataDir, 'keys', 'root.key')),
+    cluster: clusterOf(values),
     limits: Object.freeze(limits) as Limits,
     environment: Object.freeze({ ...environment }),
   });
+}
+
+function clusterOf({ MONGODB_URL, REDIS_URL }: Record<string, unknown>): Config['cluster'] {
+  if (MONGODB_URL === undefined || REDIS_URL === undefined) return null;
+  return Object.freeze({ mongodbUrl: String(MONGODB_URL), redisUrl: String(REDIS_URL) });
 }
 
 /** An empty variable counts as absent, as docker compose passes unset ones. */
@@ -132,6 +141,18 @@ function checkValues(values: Record<string, unknown>, faults: SettingFault[]): v
     const seen = faults.some((fault) => fault.name === name);
     if (!seen) faults.push({ name, expected: finding.expected, found: kindOf(given[name]) });
   }
+}
+
+/** One without the other would start another engine than was meant, on an empty store. */
+function refuseHalfCluster(values: Record<string, unknown>, faults: SettingFault[]): void {
+  const names = ['MONGODB_URL', 'REDIS_URL'] as const;
+  const missing = names.filter((name) => values[name] === undefined);
+  const [name] = missing;
+  if (missing.length !== 1 || name === undefined) return;
+  if (faults.some((fault) => fault.name.startsWith(name))) return;
+  const other = names.find((one) => one !== name);
+  const expected = `a value, as ${other} has one (both, or neither)`;
+  faults.push({ name, expected, found: 'nothing' });
 }
 
 /**

@@ -78,6 +78,34 @@ export const SETTINGS: readonly Setting[] = Object.freeze([
     default: undefined,
     secret: false,
   },
+  {
+    name: 'MONGODB_URL',
+    about:
+      'MongoDB of the cluster engine, a replica set or a mongos: `mongodb://…`. With REDIS_URL, ' +
+      'or neither: then the store is in the data folder.',
+    schema: {
+      type: 'string',
+      maxLength: 4_096,
+      pattern: '^mongodb(\\+srv)?://.',
+      expected: 'mongodb://… or mongodb+srv://…',
+    },
+    default: undefined,
+    secret: true,
+  },
+  {
+    name: 'REDIS_URL',
+    about:
+      'Redis of the cluster engine: `redis://…`, or `rediss://…` for TLS. Installations that ' +
+      'share a Redis take different database numbers (`/1`).',
+    schema: {
+      type: 'string',
+      maxLength: 4_096,
+      pattern: '^rediss?://.',
+      expected: 'redis://… or rediss://…',
+    },
+    default: undefined,
+    secret: true,
+  },
   ...limitSettings(),
 ]);
 

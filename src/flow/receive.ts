@@ -15,6 +15,7 @@ import { type IntakeItem, readIntake } from '../pipeline/intake.ts';
 import type { Queue } from '../queue/port.ts';
 import { acceptMessages, type Receipt } from '../record/accept.ts';
 import type { ClinicalRecord } from '../record/context.ts';
+import { replayMessage } from '../record/message.ts';
 import type { Answer, Receive, Received } from '../source/port.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 import { placesOf } from '../telemetry/fields.ts';
@@ -108,9 +109,12 @@ async function store(
         issues,
       })),
     );
-    for (const receipt of receipts) {
+    for (const [index, receipt] of receipts.entries()) {
       if (receipt.kind === 'accepted') {
         options.queue.wake({ tenant: channel.tenant, orderingKey: receipt.orderingKey });
+      } else if (isWelcomeNow(receipt, kept[index])) {
+        const principal = principalOf(received, channel);
+        options.queue.wake(await replayMessage(options.record, principal, receipt.first.id));
       }
     }
     return items.map((item) => rulingOf(item, receipts[kept.indexOf(item)]));
@@ -122,6 +126,14 @@ async function store(
     });
     return items.map((item) => faultOf(item, error.code));
   }
+}
+
+/**
+ * The same message was refused when it came first, and would be accepted today (the channel takes
+ * more now): the stored one is put in line, so that the positive answer is true.
+ */
+function isWelcomeNow(receipt: Receipt, item: IntakeItem | undefined): boolean {
+  return receipt.kind === 'duplicate' && receipt.first.refused && item?.verdict === 'accepted';
 }
 
 function rulingOf(item: IntakeItem, receipt?: Receipt): Ruling {

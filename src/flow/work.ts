@@ -52,10 +52,7 @@ const STORE_DELAY_MS = 1_000;
 export function startWork(options: WorkOptions): Work {
   const attempts = new Map<string, number>();
   const { queue, limits } = options;
-  queue.process(
-    (wake, mayGoOn) => drain(wake, mayGoOn, options, attempts),
-    limits.workConcurrency,
-  );
+  queue.process((wake, mayGoOn) => drain(wake, mayGoOn, options, attempts), limits.workConcurrency);
   let sweeping: Promise<number> | undefined;
   const sweep = () => {
     sweeping ??= sweepStore(options).finally(() => {

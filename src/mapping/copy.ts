@@ -5,6 +5,7 @@ import { type Cell, JsonCell } from './cell.ts';
 import { isPlainObject, type JsonObject } from './json.ts';
 import { type RunRow, reading } from './order.ts';
 import { CONVERSIONS } from './primitives.ts';
+import { convertRange } from './range.ts';
 import type { Read } from './read.ts';
 import {
   clearTarget,
@@ -89,8 +90,9 @@ function compileAs(row: WrittenRow, place: Place, context: RowContext): Convert 
     return table && convertByTable(table, unknownOf(row, table), shape as Shape, as === 'uri');
   }
   if (as === 'dateTime' || as === 'instant') context.seen.transient = true;
+  if (as === 'Range') return convertRange;
   if (Object.hasOwn(CONVERSIONS, as)) return convertText(as);
-  const known = Object.keys(CONVERSIONS).join(', ');
+  const known = [...Object.keys(CONVERSIONS), 'Range'].join(', ');
   refuse(context, [...place, 'as'], `"${as}" is not one of ${known}, or needs a table.`);
   return undefined;
 }
@@ -109,7 +111,7 @@ function unknownOf(row: WrittenRow, table: { unknown: ReturnType<typeof readUnkn
 
 /** True when values are objects, which may add to one that stands there. */
 function isObject(row: WrittenRow, context: RowContext): boolean {
-  if (row.as === 'Coding' || row.as === 'CodeableConcept') return true;
+  if (row.as === 'Coding' || row.as === 'CodeableConcept' || row.as === 'Range') return true;
   return row.using !== undefined && context.datatype(String(row.using))?.primitive === false;
 }
 

@@ -11,7 +11,7 @@ import type { RunRow } from './order.ts';
 import { CONVERSIONS } from './primitives.ts';
 import type { Read } from './read.ts';
 import { compileRows, type RowContext, readPath } from './row.ts';
-import { type Made, type Run, Scope } from './scope.ts';
+import { type Made, newMade, type Run, Scope } from './scope.ts';
 import { faultAt } from './source.ts';
 import type { Dialect } from './source-path.ts';
 import { fillMissing, settle, wholeOf } from './target.ts';
@@ -157,8 +157,7 @@ function buildResource(rows: RunRow, inner: Scope, own: OwnResource): JsonObject
   const known = run.made.get(reference);
   if (known !== undefined) fillMissing(known.resource, out);
   else {
-    const made: Made = { resource: out as Made['resource'], mode: own.mode, cleared: new Set() };
-    run.made.set(reference, made);
+    run.made.set(reference, newMade(out as Made['resource'], own.mode));
   }
   return display === undefined ? { reference } : { reference, display };
 }

@@ -1,23 +1,29 @@
-// Looks at written maps for what is allowed and probably not meant: maps that nothing uses, and
-// targets that are no FHIR elements or ignore their cardinality. Used by `artery map lint`.
+// Looks at written maps for what is allowed and probably not meant: maps that nothing uses, targets
+// that are no FHIR elements or ignore their cardinality, rows that never write. For `map lint`.
 import { type ElementInfo, elementsOf, isResourceType } from '../fhir/elements.ts';
 import type { SiteMaps } from './compile.ts';
-import { isPlainObject } from './json.ts';
+import { canonicalJson, isPlainObject } from './json.ts';
 import { CONVERSIONS } from './primitives.ts';
-import { faultAt, type MapFault, type MapSource, type Place } from './source.ts';
+import { faultAt, formatFault, type MapFault, type MapSource, type Place } from './source.ts';
 
-/** Warnings about the maps of a site; faults of compiling are not repeated. */
-export function lintMaps({ sources, uses, messages }: SiteMaps): MapFault[] {
+/**
+ * Warnings about the maps of all sites (the base is one), each once; what one site uses is used.
+ * Faults of compiling are not repeated.
+ */
+export function lintMaps(sites: readonly SiteMaps[]): MapFault[] {
   const warnings: MapFault[] = [];
-  const used = reachable(uses, [...messages.keys()]);
-  for (const source of sources) {
+  const used = new Set<string>();
+  for (const { uses, messages } of sites) {
+    for (const id of reachable(uses, [...messages.keys()])) used.add(id);
+  }
+  for (const source of sites.flatMap(({ sources }) => sources)) {
     const id = `${source.layer}/${source.name}`;
     if (source.layer !== 'messages' && !used.has(id)) {
       warnings.push(faultAt(source, [], 'No message map uses this map.', 'warning'));
     }
     lintSource(source, warnings);
   }
-  return warnings;
+  return [...new Map(warnings.map((found) => [formatFault(found), found])).values()];
 }
 
 function reachable(uses: SiteMaps['uses'], messages: readonly string[]): Set<string> {
@@ -45,7 +51,9 @@ function lintSource(source: MapSource, warnings: MapFault[]): void {
   }
 
   function lintRows(rows: unknown, place: Place, type: string, from: MapSource): void {
-    if (Object.hasOwn(CONVERSIONS, type) || !Array.isArray(rows)) return;
+    if (!Array.isArray(rows)) return;
+    for (const [index, text] of findIdle(rows)) warn([...place, index], text);
+    if (Object.hasOwn(CONVERSIONS, type)) return;
     rows.forEach((row: unknown, index) => {
       if (isPlainObject(row)) lintRow(row, [...place, index], type, from);
     });
@@ -70,6 +78,30 @@ function lintSource(source: MapSource, warnings: MapFault[]): void {
       lintRows(list, [...place, 'cases', value], type, from);
     }
   }
+}
+
+/** Rows that never write: the same as one above, or behind a constant that always stands. */
+function findIdle(rows: readonly unknown[]): Map<number, string> {
+  const idle = new Map<number, string>();
+  const written = new Set<string>();
+  const constants = new Set<unknown>();
+  for (const [index, row] of rows.entries()) {
+    if (!isPlainObject(row)) continue;
+    const text = canonicalJson({ ...row, id: null });
+    if (written.has(text)) idle.set(index, 'The same row stands above.');
+    else if (row.clear === undefined && constants.has(row.to)) {
+      idle.set(index, `A row above always writes ${row.to}: this one never does.`);
+    }
+    written.add(text);
+    if (isLasting(row)) constants.add(row.to);
+  }
+  return idle;
+}
+
+/** A constant without a condition; to an object or a list further rows may add. */
+function isLasting({ to, value, when, cases, rows }: Record<string, unknown>): boolean {
+  if (value === undefined || typeof value === 'object' || cases !== undefined) return false;
+  return when === undefined && rows === undefined && !String(to).includes('[]');
 }
 
 const STEP = /(_?[a-zA-Z][a-zA-Z0-9]*)(\([^\s()]+\))?(\[\d*\])?(?:\.|$)/g;

@@ -38,6 +38,8 @@ export interface MessageMap {
 export interface Required {
   /** '' for JSON records. */
   segment: string;
+  /** The segment itself is required, in each of these groups; null = a field of those there. */
+  groups: readonly string[] | null;
   read: Read;
   severity: 'error' | 'warning';
   when: ((scope: Scope) => boolean) | null;
@@ -109,16 +111,19 @@ function compileRequired(
   list.forEach((item: unknown, index) => {
     const place: Place = ['required', index];
     const rule = isPlainObject(item) ? item : { field: item };
-    const read = readPath(String(rule.field), place, context);
+    const read = readPath(String(rule.field), place, context, true);
     if (read === undefined) return;
     const segment = read.path.kind === 'field' ? read.path.segment : '';
-    if (segment !== '' && !locations.some((location) => location.segment === segment)) {
+    const location = locations.find((one) => one.segment === segment);
+    if (segment !== '' && location === undefined) {
       refuse(context, place, `The structure has no ${segment}.`);
     }
+    const isWhole = read.path.kind === 'field' && read.path.field === 0;
+    const groups = isWhole && location !== undefined ? location.groups : null;
     const severity = rule.severity === 'warning' ? 'warning' : 'error';
     const when =
       rule.when === undefined ? null : compileWhen(rule.when, [...place, 'when'], context);
-    compiled.push({ segment, read, severity, when });
+    compiled.push({ segment, groups, read, severity, when });
   });
   return compiled;
 }

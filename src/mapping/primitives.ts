@@ -57,7 +57,14 @@ function toCode(text: string): string | undefined {
 
 function toUri(text: string): string | undefined {
   const uri = text.trim();
-  return uri === '' || /\s/.test(uri) ? undefined : uri;
+  return uri === '' || /\s/.test(uri) ? undefined : withOidScheme(uri);
+}
+
+const OID = /^[012](?:\.(?:0|[1-9]\d*)){2,}$/;
+
+/** A bare OID of at least three arcs is no uri by itself: `urn:oid:` is put before it. */
+export function withOidScheme(uri: string): string {
+  return OID.test(uri) ? `urn:oid:${uri}` : uri;
 }
 
 function toBoolean(text: string): boolean | undefined {

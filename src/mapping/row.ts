@@ -4,9 +4,10 @@ import { ConditionError, compileCondition, conditionPaths, parseCondition } from
 import { compileCopy } from './copy.ts';
 import type { Datatype } from './datatype.ts';
 import { isPlainObject, type JsonObject } from './json.ts';
+import { compileManner } from './manner.ts';
 import { accountOnly, inOrder, limitFor, onlyWhen, type RunRow, reading } from './order.ts';
 import { compileRead, type Eaches, fieldName, type Read } from './read.ts';
-import { addIssue, findInstances, type Instance, type Scope } from './scope.ts';
+import { findInstances, type Instance, type Scope } from './scope.ts';
 import { faultAt, type MapFault, type MapSource, type Place } from './source.ts';
 import { type Dialect, readSourcePath } from './source-path.ts';
 import type { Table } from './table.ts';
@@ -41,7 +42,7 @@ export function compileRows(rows: unknown, place: Place, context: RowContext): R
 
 export function compileRow(written: unknown, place: Place, context: RowContext): RunRow {
   if (!isPlainObject(written)) return refuse(context, place, 'A row is a map of names and values.');
-  const row = compileForm(written, place, context);
+  const row = compileManner(written, place, context, compileForm(written, place, context));
   if (written.when === undefined) return row;
   const holds = compileWhen(written.when, [...place, 'when'], context);
   return onlyWhen(holds, row);
@@ -284,11 +285,6 @@ function runBlock(
 
 /** A null field: its target goes on the cleared list of the instance. */
 export function clearTarget(scope: Scope, target: Target, read: Read): void {
-  if (target.clearPath === '') {
-    const text = 'The null value is not applied: an extension cannot be removed by it.';
-    addIssue(scope, 'information', 'not-supported', read.path, 0, text);
-    return;
-  }
   scope.instance?.made.cleared.add(target.clearPath);
   scope.run.account?.used(read.one(scope), `${scope.label}.${target.clearPath} (removed)`);
 }

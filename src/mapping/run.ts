@@ -4,13 +4,13 @@ import { type Group, selectGroups } from '../hl7/grouping.ts';
 import type { Message, Segment } from '../hl7/message.ts';
 import { ABSENT } from '../hl7/value.ts';
 import type { Issue } from '../model/issue.ts';
-import type { WriteMode } from '../model/resource.ts';
+import type { MappedResource, WriteMode } from '../model/resource.ts';
 import { Account } from './account.ts';
 import { type Cell, JsonCell } from './cell.ts';
 import type { CompiledInstance, Contribution } from './instance.ts';
-import type { JsonObject } from './json.ts';
+import { isPlainObject, type JsonObject } from './json.ts';
 import type { MessageMap } from './message.ts';
-import { type Instance, type Made, type Run, registerInstance, Scope } from './scope.ts';
+import { type Instance, type Made, newMade, type Run, registerInstance, Scope } from './scope.ts';
 import { fillMissing, settle } from './target.ts';
 import type { Zone } from './zone.ts';
 
@@ -23,7 +23,7 @@ export interface MapContext {
 }
 
 export interface MapResult {
-  resources: { resource: Made['resource']; mode: WriteMode; cleared: string[] }[];
+  resources: Omit<MappedResource, 'compartment'>[];
   /** What the map's rows say of the message's Provenance; without resourceType and id. */
   provenance: JsonObject;
   issues: Issue[];
@@ -39,6 +39,7 @@ export function mapMessage(
   context: MapContext,
 ): MapResult {
   const run = openRun(context, ABSENT);
+  checkSegments(map, run, root);
   checkRequired(map, run, root);
   const result = runMap(map, run, root);
   if (run.account !== null) accountForEnvelope(run.account, message);
@@ -138,7 +139,7 @@ function placeInstances(compiled: CompiledInstance, run: Run, root: Group): Inst
 function makeOnce(run: Run, type: string, id: string, mode: WriteMode): Made {
   const known = run.made.get(`${type}/${id}`);
   if (known !== undefined) return known;
-  const made: Made = { resource: { resourceType: type, id }, mode, cleared: new Set() };
+  const made = newMade({ resourceType: type, id }, mode);
   run.made.set(`${type}/${id}`, made);
   return made;
 }
@@ -187,7 +188,9 @@ function elements(cell: JsonCell): readonly JsonCell[] {
 function fillInstance(compiled: CompiledInstance, instance: Instance, run: Run): void {
   const out: JsonObject = {};
   const label = run.account === null ? '' : compiled.type;
-  const { group, segment, cell } = instance;
+  const { group, segment, cell, made } = instance;
+  const before = made.initial;
+  made.initial = new Set();
   for (const contribution of compiled.contributions) {
     if (contribution.own) {
       const scope = new Scope(run, group, segment, cell, instance, NO_CELLS, null, label);
@@ -201,7 +204,23 @@ function fillInstance(compiled: CompiledInstance, instance: Instance, run: Run):
   }
   compiled.rows(new Scope(run, group, segment, cell, instance, NO_CELLS, null, label), out);
   settle(out);
-  fillMissing(instance.made.resource, out);
+  addOutput(made, out, before);
+}
+
+/**
+ * Adds what one instance says to what others of the same key have said: the first stays, but what
+ * is certain goes before what is initial (`before`: initial elements of the others).
+ */
+function addOutput(made: Made, out: JsonObject, before: ReadonlySet<string>): void {
+  const { resource, initial } = made;
+  for (const element of initial) {
+    if (resource[element] !== undefined && !before.has(element)) initial.delete(element);
+  }
+  for (const element of before) {
+    if (out[element] === undefined || initial.has(element)) initial.add(element);
+    else delete resource[element];
+  }
+  fillMissing(resource, out);
 }
 
 const NO_CELLS: never[] = [];
@@ -225,8 +244,7 @@ function contributing(
 function fillProvenance(map: MessageMap, run: Run, root: Group): JsonObject {
   const out: JsonObject = {};
   const label = run.account === null ? '' : 'Provenance';
-  const resource: Made['resource'] = { resourceType: 'Provenance', id: '' };
-  const made: Made = { resource, mode: 'replace', cleared: new Set() };
+  const made = newMade({ resourceType: 'Provenance', id: '' }, 'replace');
   for (const { segment: name, rows } of map.provenance) {
     for (const segment of root.segments.get(name) ?? []) {
       const at = { name: '', type: 'Provenance', id: '', key: '', group: root };
@@ -249,21 +267,47 @@ function inWriteOrder(
     for (const { made } of byName.get(name) ?? []) ordered.add(made);
   }
   for (const made of run.made.values()) ordered.add(made);
-  return [...ordered].map(({ resource, mode, cleared }) => {
-    const removed = mode === 'merge' ? [...cleared].filter((path) => isUnset(resource, path)) : [];
-    return { resource, mode, cleared: removed.sort() };
-  });
+  return [...ordered].map(toMapped);
+}
+
+/** How it meets what is stored matters to `merge` alone. */
+function toMapped({ resource, mode, cleared, initial, union }: Made): MapResult['resources'][0] {
+  if (mode !== 'merge') return { resource, mode, cleared: [] };
+  const removed = [...cleared].filter((path) => isUnset(resource, path)).sort();
+  const mapped: MapResult['resources'][0] = { resource, mode, cleared: removed };
+  if (initial.size > 0) mapped.initial = [...initial].sort();
+  if (union.size > 0) mapped.union = [...union].sort();
+  return mapped;
 }
 
 function isUnset(resource: JsonObject, path: string): boolean {
   let node: unknown = resource;
-  for (const name of path.split('.')) node = (node as JsonObject | undefined)?.[name];
+  for (const step of path.match(/[^.()]+(?:\([^)]*\))?/g) ?? []) {
+    const [name = '', url] = step.slice(0, step.endsWith(')') ? -1 : undefined).split('(');
+    node = (node as JsonObject | undefined)?.[name];
+    if (url === undefined || !Array.isArray(node)) continue;
+    node = node.find((item) => isPlainObject(item) && item.url === url);
+  }
   return node === undefined;
+}
+
+/** Segments without which the message has no effect, such as the PV1 of a discharge. */
+function checkSegments(map: MessageMap, run: Run, root: Group): void {
+  for (const { segment: at, groups, severity, when } of map.required) {
+    if (groups === null) continue;
+    for (const group of selectGroups(root, groups)) {
+      if (group.segments.has(at)) continue;
+      if (when !== null && !when(new Scope(run, group, null, ABSENT, null))) continue;
+      const text = 'The segment is missing: what the event is to change is not changed.';
+      run.issues.push({ severity, code: 'incomplete', at, text });
+    }
+  }
 }
 
 /** Required fields of every segment that is there, in its group. */
 function checkRequired(map: MessageMap, run: Run, group: Group): void {
-  for (const { segment: name, read, severity, when } of map.required) {
+  for (const { segment: name, groups, read, severity, when } of map.required) {
+    if (groups !== null) continue;
     for (const segment of group.segments.get(name) ?? []) {
       const scope = new Scope(run, group, segment, ABSENT, null);
       if ((when !== null && !when(scope)) || read.one(scope).valued) continue;

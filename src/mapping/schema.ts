@@ -1,5 +1,5 @@
 // JSON schemas of the four layers of mapping files: what check.ts checks and what
-// docs/reference/mapping-schema.json publishes. Meaning beyond shape is checked while compiling.
+// docs/reference/mapping.schema.json publishes. Meaning beyond shape is checked while compiling.
 import type { Layer } from './source.ts';
 
 /** The part of JSON Schema (2020-12) that is used; check.ts knows no more. */
@@ -85,6 +85,9 @@ export const DEFINITIONS: Readonly<Record<string, Schema>> = {
     prefix: text('a text before the value'),
     value: anything,
     clear: { description: 'true', enum: [true] },
+    initial: { description: 'true', enum: [true] },
+    union: { description: 'true', enum: [true] },
+    adds: { description: 'true', enum: [true] },
     ref: text('the name of an instance'),
     required: { type: 'boolean', description: 'true or false' },
     ignore: text('the reason'),

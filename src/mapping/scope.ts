@@ -29,6 +29,14 @@ export interface Made {
   resource: Resource & { id: string };
   mode: WriteMode;
   cleared: Set<string>;
+  /** Top-level elements that only rows with `initial` have written. */
+  initial: Set<string>;
+  /** Top-level lists that rows with `union` have written. */
+  union: Set<string>;
+}
+
+export function newMade(resource: Made['resource'], mode: WriteMode): Made {
+  return { resource, mode, cleared: new Set(), initial: new Set(), union: new Set() };
 }
 
 /** State of one message while it is mapped. */

@@ -8,8 +8,12 @@ export interface Target {
   text: string;
   /** Element path without indexes, for accounts: `name.given`. */
   label: string;
-  /** Path for the cleared list; '' = it cannot be cleared (an extension). */
+  /** Path for the cleared list: `period.end`, `extension(URL)`; '' for `.`. */
   clearPath: string;
+  /** The element of the output that it begins with; '' for `.`. */
+  element: string;
+  /** That element is a list. */
+  list: boolean;
   /** Its last or an earlier step appends. */
   appends: boolean;
   /** True when a value stands there that a primitive would not replace. */
@@ -29,11 +33,14 @@ interface Step {
 export function parseTarget(text: string): Target | undefined {
   const steps = text === '.' ? [plain('')] : readSteps(text);
   const last = steps?.at(-1);
-  if (steps === undefined || last === undefined) return undefined;
+  const [first] = steps ?? [];
+  if (steps === undefined || last === undefined || first === undefined) return undefined;
   return {
     text,
     label: steps.map((step) => step.name).join('.'),
     clearPath: clearPathOf(steps),
+    element: first.name,
+    list: first.mode !== 'one',
     appends: steps.some((step) => step.mode === 'append' || step.mode === 'new-extension'),
     ...(shortcutFor(steps) ?? generalFor(steps.slice(0, -1), last)),
   };
@@ -157,8 +164,7 @@ function plain(name: string): Step {
 function clearPathOf(steps: readonly Step[]): string {
   const names: string[] = [];
   for (const step of steps) {
-    if (step.mode === 'extension' || step.mode === 'new-extension') return '';
-    names.push(step.name);
+    names.push(step.url === '' ? step.name : `${step.name}(${step.url})`);
     if (step.mode !== 'one') break;
   }
   return names.join('.');

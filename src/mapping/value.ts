@@ -2,7 +2,7 @@
 // It reports what it cannot convert; where the value goes is the row's business.
 import type { Cell } from './cell.ts';
 import { cloneJson, isPlainObject, type JsonObject } from './json.ts';
-import { CONVERSIONS, type Conversion } from './primitives.ts';
+import { CONVERSIONS, type Conversion, withOidScheme } from './primitives.ts';
 import { addIssue, type Scope } from './scope.ts';
 import type { SourcePath } from './source-path.ts';
 import type { Entry, Table, Unknown } from './table.ts';
@@ -82,7 +82,9 @@ export function convertByTable(
     const value = shapeOf(found, original, shape, unknown.policy === 'pass');
     if (value !== undefined) account?.mapped(cell, label);
     // A name that is no uri, such as an authority's own, becomes one.
-    return isUri && typeof value === 'string' ? value.replaceAll(/\s/g, '%20') : value;
+    return isUri && typeof value === 'string'
+      ? withOidScheme(value.replaceAll(/\s/g, '%20'))
+      : value;
   };
 }
 
@@ -178,11 +180,12 @@ function lookUp(
   return unknown.policy === 'error' ? 'nothing' : 'original';
 }
 
-/** Puts a written text before a text value. */
+/** Puts a written text before a text value, unless the conversion has put `urn:oid:` there. */
 export function withPrefix(prefix: string, inner: Convert): Convert {
   return (cell, scope, path, repetition, label) => {
     const value = inner(cell, scope, path, repetition, label);
-    return typeof value === 'string' ? prefix + value : value;
+    if (typeof value !== 'string') return value;
+    return prefix === 'urn:oid:' && value.startsWith(prefix) ? value : prefix + value;
   };
 }
 

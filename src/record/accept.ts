@@ -46,6 +46,8 @@ export interface FirstMessage {
   /** ISO 8601. */
   receivedAt: string;
   state: MessageState;
+  /** Set aside at intake, before any attempt at it: its sender was told so. */
+  refused: boolean;
   /** Issues of its outcome; empty while it waits, and when its patient was forgotten. */
   issues: Issue[];
 }
@@ -117,6 +119,7 @@ function markTwins(prepared: Prepared[]): void {
       id: envelope.id,
       receivedAt: envelope.receivedAt,
       state: verdict,
+      refused: verdict === 'set-aside',
       issues: verdict === 'set-aside' ? issues : [],
       digest: earlier.digest,
     };
@@ -230,7 +233,8 @@ async function tellFirst(
 ): Promise<FirstMessage & { digest: string }> {
   const receivedAt = new Date(row.receivedAt).toISOString();
   const { id, state, digest } = row;
-  return { id, receivedAt, state, digest, issues: await issuesOf(record, tenant, row) };
+  const refused = state === 'set-aside' && row.attempts === 0;
+  return { id, receivedAt, state, refused, digest, issues: await issuesOf(record, tenant, row) };
 }
 
 async function issuesOf(record: ClinicalRecord, tenant: string, row: IntakeRow): Promise<Issue[]> {

@@ -48,6 +48,7 @@ export interface Metrics {
 export const GAUGES = {
   queue_waiting: 'Ordering keys that wait for a worker.',
   queue_active: 'Ordering keys that are worked on.',
+  queue_oldest_ms: 'How long the oldest waiting ordering key has waited; 0 where nothing waits.',
   intake_waiting: 'Acknowledged messages that wait to be processed.',
   connections: 'Open connections of all MLLP channels.',
   channels: 'Channels that run.',

@@ -126,6 +126,10 @@ describe('without a server', () => {
     expect(run.output.accounts.length).toBeGreaterThan(10);
     expect(await parsed('message', 'ls')).toMatchObject({ messages: [] });
   });
+
+  it('looks through the maps of this project and doubts nothing', async () => {
+    expect(await parsed('map', 'lint')).toEqual({ maps: 6, problems: [], warnings: [] });
+  });
 });
 
 describe('every command', () => {

@@ -49,6 +49,33 @@ describe('loadConfig', () => {
     expect(error.message).not.toContain('short-secret');
   });
 
+  it('takes both servers of the cluster engine or neither, also from files', () => {
+    const MONGODB_URL = 'mongodb://artery:mongo-secret@db/?replicaSet=rs0';
+    const REDIS_URL = 'redis://:redis-secret@queue:6379/1';
+    expect(loadConfig({}).cluster).toBeNull();
+    expect(loadConfig({ MONGODB_URL: '', REDIS_URL: '' }).cluster).toBeNull();
+    expect(loadConfig({ MONGODB_URL, REDIS_URL }).cluster).toEqual({
+      mongodbUrl: MONGODB_URL,
+      redisUrl: REDIS_URL,
+    });
+    const file = join(mkdtempSync(join(tmpdir(), 'artery-config-')), 'redis.url');
+    writeFileSync(file, `${REDIS_URL}\n`);
+    expect(loadConfig({ MONGODB_URL, REDIS_URL_FILE: file }).cluster?.redisUrl).toBe(REDIS_URL);
+    expect(faultsOf({ MONGODB_URL })).toEqual([
+      {
+        name: 'REDIS_URL',
+        expected: 'a value, as MONGODB_URL has one (both, or neither)',
+        found: 'nothing',
+      },
+    ]);
+    expect(faultsOf({ REDIS_URL }).map(({ name }) => name)).toEqual(['MONGODB_URL']);
+    const gone = faultsOf({ MONGODB_URL, REDIS_URL_FILE: `${file}.gone` });
+    expect(gone.map(({ name }) => name)).toEqual(['REDIS_URL_FILE']);
+    const wrong = errorOf({ MONGODB_URL: 'http://mongo-secret', REDIS_URL });
+    expect(wrong.faults.map(({ name }) => name)).toEqual(['MONGODB_URL']);
+    expect(wrong.message).not.toContain('secret');
+  });
+
   it('refuses a number that is text with a number in it', () => {
     for (const port of ['80a', '8e', '', ' ', '1.5', '-1', '0x50z']) {
       const faults = port === '' ? [] : faultsOf({ ARTERY_HTTP_PORT: port });

@@ -75,7 +75,7 @@ describe('enhanced mode', () => {
     expect(answers).toEqual([`CA ${id}`, `AE ${id} 101`]);
   });
 
-  it('answers the application alone, the commit alone, or not at all, as it was asked', async () => {
+  it('answers the application alone, the commit alone or nothing, as asked', async () => {
     const [one, two, three, last] = [freshId(), freshId(), freshId(), freshId()];
     expect(await exchange(enhanced(adt({ id: one }), 'NE', 'AL'))).toEqual([`AA ${one}`]);
     expect(await exchange(enhanced(adt({ id: two }), 'AL', 'NE'))).toEqual([`CA ${two}`]);

@@ -71,6 +71,29 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
+describe('a message that was refused because of its type', () => {
+  it('is put in line when it is sent again to the channel that takes the type now', async () => {
+    const message = adt({ pid: 'WIDE1', event: 'A04' });
+    const send = async () => (await engine.send('adt-inbound', message)).map(codeOf)[0];
+    const file = join(channels, 'adt-inbound.yaml');
+    const narrow: [string, string] = ['ADT^A04, ', ''];
+    const accepts = async () => {
+      const [answer] = await engine.send('adt-inbound', adt({ pid: 'WIDE0', event: 'A04' }));
+      return codeOf(answer ?? '') === 'AA';
+    };
+    change(file, narrow);
+    await eventually(accepts, (taken) => !taken);
+    expect(await send()).toBe('AR');
+    expect(await send()).toBe('AR');
+    change(file, ['ADT^A03, ', 'ADT^A03, ADT^A04, ']);
+    await eventually(accepts, (taken) => taken);
+    expect(await send()).toBe('AA');
+    await engine.settle();
+    const bundle = await engine.get('/fhir/R4/Patient?identifier=WIDE1');
+    expect(bundle.entry).toHaveLength(1);
+  });
+});
+
 describe('a changed channel file', () => {
   it('moves the channel to another port, and leaves the others their connections', async () => {
     const lab = await portOf(engine, 'lab-inbound');

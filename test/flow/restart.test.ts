@@ -1,6 +1,6 @@
 // Stops, starts, copies, keys: what was promised before must hold after.
 import { spawnSync } from 'node:child_process';
-import { cpSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -72,11 +72,21 @@ describe('a data folder', () => {
       code: 'STORE_LOCKED',
     });
     const child = startChild(engine.folder);
-    await expect(child.ready).rejects.toThrow('ended');
+    await expect(child.ready).rejects.toThrow('the server ended');
     const lines = child.output().trim().split('\n');
     expect(lines).toEqual([expect.stringContaining('Another process has this data folder open')]);
     expect((await engine.send('adt-inbound', adt())).map(codeOf)).toEqual(['AA']);
     await engine.stop();
+  });
+
+  it('is left in one sentence when the start fails in a thread', async () => {
+    const folder = newFolder();
+    const mappings = join(folder, 'mappings');
+    mkdirSync(mappings);
+    symlinkSync('messages', join(mappings, 'messages'));
+    const child = startChild(folder, { ARTERY_MAPPINGS_DIR: mappings });
+    await expect(child.ready).rejects.toThrow('the server ended while it started, 1: artery:');
+    expect(child.output().trim().split('\n')).toHaveLength(1);
   });
 
   it('is refused with another root key, or without its own', async () => {
@@ -208,7 +218,7 @@ describe('forgetting a patient', () => {
 });
 
 describe('rotating keys', () => {
-  it('changes root and tenant key while it runs; old and new data are read after a restart', async () => {
+  it('changes root and tenant key while it runs; all data are read after a restart', async () => {
     const engine = await openTestEngine();
     const { folder } = engine;
     const key = join(folder, 'data', 'keys', 'root.key');

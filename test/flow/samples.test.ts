@@ -77,6 +77,7 @@ async function feed(channel: string, bytesOf: (sample: Sample) => Uint8Array): P
 /** Every positive answer is a stored message, every other names a reason. */
 async function checkAnswers(channel: string, fed: Fed[]): Promise<Json[]> {
   for (const { sample, answers } of fed) {
+    if (answers.length === 0) expect(wantsNoAnswer(sample), sample.path).toBe(true);
     for (const answer of answers) {
       expect(['AA', 'AE', 'AR', 'CA', 'CE', 'CR'], sample.path).toContain(codeOf(answer));
       if (!/A$/.test(codeOf(answer))) expect(answer, sample.path).toContain('\rERR');
@@ -88,6 +89,17 @@ async function checkAnswers(channel: string, fed: Fed[]): Promise<Json[]> {
   const positive = fed.flatMap(({ answers }) => answers).filter((one) => /A$/.test(codeOf(one)));
   expect(stored.length).toBeGreaterThanOrEqual(new Set(positive.map(idOf)).size);
   return stored;
+}
+
+/** An acknowledgement, or MSH-15 or MSH-16 of every message asks for silence (NE, or ER). */
+function wantsNoAnswer({ bytes }: Sample): boolean {
+  const text = bytes.toString('latin1');
+  const headers = text.split(/[\r\n\x0b]+/).filter((line) => line.startsWith('MSH'));
+  const silent = headers.every((header) => {
+    const fields = header.split(header.charAt(3));
+    return `${fields[14] ?? ''}${fields[15] ?? ''}` !== '';
+  });
+  return (headers.length > 0 && silent) || /[\r\n]MSA/.test(text);
 }
 
 function idOf(answer: string): string {

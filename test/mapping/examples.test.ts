@@ -9,6 +9,8 @@ import { runExamples } from '../../src/pipeline/example.ts';
 interface Item {
   mode: string;
   cleared: string[];
+  initial?: string[];
+  union?: string[];
   resource: { resourceType: string; id: string };
 }
 
@@ -94,6 +96,16 @@ describe('ADT', () => {
     expect(statusOf('ADT_A01', 'a13-cancel-discharge')).toBe('in-progress');
   });
 
+  it('lets only an event or a discharge time change the state of a known visit', () => {
+    const initialOf = (message: string, name: string) => one(message, name, 'Encounter').initial;
+    expect(initialOf('ADT_A01', 'a08-clears-values')).toEqual(['status']);
+    expect(initialOf('ADT_A01', 'a04-outpatient')).toEqual(['status']);
+    expect(initialOf('ADT_A01', 'a01-full')).toBeUndefined();
+    expect(initialOf('ADT_A01', 'a13-cancel-discharge')).toBeUndefined();
+    expect(initialOf('ADT_A03', 'a03-discharge')).toBeUndefined();
+    expect(initialOf('ADT_A09', 'a11-cancel-admit')).toBeUndefined();
+  });
+
   it('ends the period at discharge and opens it again when that is cancelled', () => {
     const ended = one('ADT_A03', 'a03-discharge', 'Encounter');
     expect(at(ended, 'period.end')).toBe('2025-06-16T14:00:00+02:00');
@@ -106,6 +118,7 @@ describe('ADT', () => {
     const patient = one('ADT_A01', 'a08-clears-values', 'Patient');
     expect(patient.mode).toBe('merge');
     expect(patient.cleared).toEqual([
+      'extension(http://hl7.org/fhir/StructureDefinition/patient-religion)',
       'maritalStatus',
       'multipleBirthBoolean',
       'multipleBirthInteger',
@@ -188,6 +201,19 @@ describe('ORU', () => {
   it('tells equal tests apart by their sub-id, or else by their order', () => {
     const observations = only(itemsOf('ORU_R01', 'r01-sub-ids'), 'Observation');
     expect(new Set(observations.map(({ resource }) => resource.id)).size).toBe(6);
+  });
+
+  it('adds the results of a correction to those that the report has', () => {
+    expect(one('ORU_R01', 'r01-corrections', 'DiagnosticReport').union).toEqual(['result']);
+  });
+
+  it('makes limits of a numeric reference range, and keeps its text', () => {
+    const [glucose] = only(itemsOf('ORU_R01', 'r01-all-value-types'), 'Observation');
+    expect(at(glucose, 'referenceRange.0')).toMatchObject({
+      text: '3.9-6.1',
+      low: { value: 3.9, unit: 'mmol/L' },
+      high: { value: 6.1, unit: 'mmol/L' },
+    });
   });
 
   it('makes components of a repeated value', () => {

@@ -16,7 +16,7 @@ describe('the published schema', () => {
 describe('lint', () => {
   const lint = (rows: string, more = {}) => {
     const maps = mustCompile(patientOf(rows, more)).sites.get('');
-    return maps === undefined ? [] : lintMaps(maps).map(formatFault);
+    return maps === undefined ? [] : lintMaps([maps]).map(formatFault);
   };
 
   it.each([
@@ -43,6 +43,21 @@ describe('lint', () => {
     expect(texts).toEqual(expected);
   });
 
+  it.each([
+    ['- { from: PID-8, to: gender }\n- { from: PID-8, to: gender }', 'The same row stands above.'],
+    ['- { to: active, value: true }\n- { from: PID-8, to: active, as: boolean }', 'always writes'],
+    ['- { to: active, value: true }\n- { to: active, clear: true }', undefined],
+    [
+      '- { to: active, value: true, when: PID-8 valued }\n- { to: active, value: false }',
+      undefined,
+    ],
+    ['- { to: text, value: { div: a } }\n- { to: text, value: { status: empty } }', undefined],
+  ])('of %s says of the second row: %s', (rows, expected) => {
+    const [line] = lint(rows).filter((found) => found.includes('/rows/1: '));
+    if (expected === undefined) expect(line).toBeUndefined();
+    else expect(line).toContain(expected);
+  });
+
   it('names maps that nothing uses', () => {
     expect(lint('- { from: PID-8, to: gender }', { 'tables/T.yaml': 'codes: { A: b }' })).toEqual([
       'tables/T.yaml:1: No message map uses this map.',
@@ -51,8 +66,7 @@ describe('lint', () => {
 
   it('of the maps of this project finds no wrong target', async () => {
     const { loadMappings } = await import('../../src/mapping/load.ts');
-    const maps = (await loadMappings('mappings')).set.sites.get('');
-    const found = maps === undefined ? ['no maps'] : lintMaps(maps).map(formatFault);
-    expect(found.filter((line) => !line.includes('No message map uses'))).toEqual([]);
+    const { sites } = (await loadMappings('mappings')).set;
+    expect(lintMaps([...sites.values()]).map(formatFault)).toEqual([]);
   });
 });

@@ -8,8 +8,13 @@ interface Row {
   stored: object;
   incoming: object;
   cleared?: string[];
+  initial?: string[];
+  union?: string[];
   expected: object;
 }
+
+const linkTo = (id: string, type = 'replaces') => ({ other: { reference: `Patient/${id}` }, type });
+const extension = (url: string, valueString: string) => ({ url, valueString });
 
 const ROWS: Row[] = [
   {
@@ -103,20 +108,113 @@ const ROWS: Row[] = [
     expected: { birthDate: '1971' },
   },
   {
-    name: 'joins the links of merged patients (A40)',
-    stored: { link: [{ other: { reference: 'Patient/a' }, type: 'replaces' }] },
+    name: 'adds the links of another merge (A40), each once',
+    stored: { link: [linkTo('a')] },
+    incoming: { link: [linkTo('b'), linkTo('a')] },
+    union: ['link'],
+    expected: { link: [linkTo('a'), linkTo('b')] },
+  },
+  {
+    name: 'tells links of different types to one patient apart',
+    stored: { link: [linkTo('a')] },
+    incoming: { link: [linkTo('a', 'seealso')] },
+    union: ['link'],
+    expected: { link: [linkTo('a'), linkTo('a', 'seealso')] },
+  },
+  {
+    name: 'replaces a list whose rows do not ask for a union',
+    stored: { link: [linkTo('a')] },
+    incoming: { link: [linkTo('b')] },
+    expected: { link: [linkTo('b')] },
+  },
+  {
+    name: 'adds the results of a correction, in the order of the first report',
+    type: 'DiagnosticReport',
+    stored: { result: [{ reference: 'Observation/1' }, { reference: 'Observation/2' }] },
     incoming: {
-      link: [
-        { other: { reference: 'Patient/a' }, type: 'replaces' },
-        { other: { reference: 'Patient/b' }, type: 'replaces' },
-      ],
+      result: [{ reference: 'Observation/3' }, { reference: 'Observation/2', display: 'K' }],
     },
+    union: ['result'],
     expected: {
-      link: [
-        { other: { reference: 'Patient/a' }, type: 'replaces' },
-        { other: { reference: 'Patient/b' }, type: 'replaces' },
+      result: [
+        { reference: 'Observation/1' },
+        { reference: 'Observation/2', display: 'K' },
+        { reference: 'Observation/3' },
       ],
     },
+  },
+  {
+    name: 'takes a diagnosis of the same condition and use as the same',
+    type: 'Encounter',
+    stored: { diagnosis: [{ condition: { reference: 'Condition/1' }, rank: 1 }] },
+    incoming: { diagnosis: [{ rank: 2, condition: { reference: 'Condition/1' } }] },
+    union: ['diagnosis'],
+    expected: { diagnosis: [{ rank: 2, condition: { reference: 'Condition/1' } }] },
+  },
+  {
+    name: 'adds values that are no references unless they are equal',
+    stored: { name: [{ family: 'A', use: 'official' }] },
+    incoming: { name: [{ use: 'official', family: 'A' }, { family: 'B' }] },
+    union: ['name'],
+    expected: { name: [{ family: 'A', use: 'official' }, { family: 'B' }] },
+  },
+  {
+    name: 'writes an initial element where there is none',
+    type: 'Encounter',
+    stored: { class: { code: 'IMP' } },
+    incoming: { status: 'in-progress' },
+    initial: ['status'],
+    expected: { class: { code: 'IMP' }, status: 'in-progress' },
+  },
+  {
+    name: 'keeps what is stored before an initial element (A08 after A03)',
+    type: 'Encounter',
+    stored: { status: 'finished', period: { start: '2020', end: '2021' } },
+    incoming: { status: 'in-progress', period: { start: '2020' } },
+    initial: ['status'],
+    expected: { status: 'finished', period: { start: '2020', end: '2021' } },
+  },
+  {
+    name: 'keeps another type of a choice before an initial element',
+    stored: { deceasedDateTime: '2020' },
+    incoming: { deceasedBoolean: false },
+    initial: ['deceasedBoolean'],
+    expected: { deceasedDateTime: '2020' },
+  },
+  {
+    name: 'merges extensions by their url',
+    stored: { extension: [extension('urn:a', '1'), extension('urn:b.c', '2')] },
+    incoming: { extension: [extension('urn:d', '4'), extension('urn:a', '3')] },
+    expected: {
+      extension: [extension('urn:a', '3'), extension('urn:b.c', '2'), extension('urn:d', '4')],
+    },
+  },
+  {
+    name: 'replaces all extensions of one url',
+    stored: { modifierExtension: [extension('urn:a', '1'), extension('urn:a', '2')] },
+    incoming: { modifierExtension: [extension('urn:a', '3')] },
+    expected: { modifierExtension: [extension('urn:a', '3')] },
+  },
+  {
+    name: 'removes the extension of an emptied field and no other',
+    stored: { extension: [extension('http://a.b/c', '1'), extension('urn:b', '2')] },
+    incoming: {},
+    cleared: ['extension(http://a.b/c)'],
+    expected: { extension: [extension('urn:b', '2')] },
+  },
+  {
+    name: 'drops the list with its last extension, also below a primitive',
+    stored: { extension: [extension('urn:a', '1')], _birthDate: { extension: [{ url: 'u.v' }] } },
+    incoming: {},
+    cleared: ['extension(urn:a)', '_birthDate.extension(u.v)'],
+    expected: {},
+  },
+  {
+    name: 'does not remove an extension that the same message values',
+    stored: { extension: [extension('urn:a', '1')] },
+    incoming: { extension: [extension('urn:a', '2')] },
+    cleared: ['extension(urn:a)'],
+    expected: { extension: [extension('urn:a', '2')] },
   },
   {
     name: 'ignores emptied paths that are not stored',
@@ -128,7 +226,8 @@ const ROWS: Row[] = [
 ];
 
 describe('merge', () => {
-  it.each(ROWS)('$name', ({ type = 'Patient', stored, incoming, cleared = [], expected }) => {
+  it.each(ROWS)('$name', (row) => {
+    const { type = 'Patient', stored, incoming, cleared = [], initial, union, expected } = row;
     const named = (content: object) => ({ resourceType: type, id: '1', ...content });
     const before = structuredClone(stored);
     const mapped = {
@@ -136,8 +235,12 @@ describe('merge', () => {
       mode: 'merge',
       cleared,
       compartment: null,
+      ...(initial && { initial }),
+      ...(union && { union }),
     } as const;
-    expect(mergeResource(named(stored), mapped)).toEqual(named(expected));
+    const merged = mergeResource(named(stored), mapped);
+    expect(merged).toEqual(named(expected));
+    expect(mergeResource(merged, mapped)).toEqual(merged);
     expect(stored).toEqual(before);
   });
 

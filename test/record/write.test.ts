@@ -76,11 +76,7 @@ describe('writeMapped', () => {
 
   it('marks the message processed, with its outcome', async () => {
     const { record } = await openBench();
-    const accounts = [
-      { from: 'PID-3', fate: 'mapped', to: 'Patient.identifier' },
-      { from: 'PID-1', fate: 'ignored', to: '' },
-    ] as const;
-    const what = { ...output(mapped(patient())), accounts: [...accounts] };
+    const what = output(mapped(patient()));
     const { opened, written } = await apply(record, what);
     const { row, outcome } = await openMessage(record, CLERK, opened.row.id);
     expect(row).toMatchObject({ state: 'processed', compartment: PATIENT_ID, attempts: 1 });
@@ -88,7 +84,6 @@ describe('writeMapped', () => {
       issues: [],
       resources: written,
       mapHash: 'ab'.repeat(32),
-      fields: { mapped: 1, ignored: 1, unmapped: 0 },
     });
   });
 

@@ -77,7 +77,8 @@ async function waitReady(
 ): Promise<Ready> {
   for (;;) {
     if (child.exitCode !== null || child.signalCode !== null) {
-      throw new Error(`the server ended while it started: ${output().slice(-500)}`);
+      const how = `${child.exitCode ?? child.signalCode}: ${output().slice(-500)}`;
+      throw new Error(`the server ended while it started, ${how}`);
     }
     const note = existsSync(dataDir) ? readRunFile(dataDir) : undefined;
     if (note?.pid === child.pid && note !== undefined) {

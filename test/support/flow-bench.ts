@@ -25,6 +25,10 @@ export type Commit = SqliteStore['commit'];
 
 export interface FlowBenchOptions {
   workers: number;
+  /** Attempts at one message; default 1,000. */
+  attempts?: number;
+  /** true = every wake-up is lost; only the sweep, every 50 ms then, finds the work. */
+  deaf?: boolean;
   /** Stands before every commit of a worker. */
   commit?(commit: Commit): Commit;
   /** Stands before the pipeline of every worker. */
@@ -63,6 +67,8 @@ export const ADT_CHANNEL: Channel = {
 };
 
 export async function openFlowBench(options: FlowBenchOptions): Promise<FlowBench> {
+  const { attempts = 1_000, deaf = false } = options;
+  const channel = { ...ADT_CHANNEL, retry: { ...ADT_CHANNEL.retry, attempts } };
   const store = await openSqliteStore({ folder: join(newFolder(), 'store') });
   const rootKeys = makeRootKeys();
   const open = (over: SqliteStore) => openRecord({ store: over, rootKeys, clock: Date.now });
@@ -85,10 +91,10 @@ export async function openFlowBench(options: FlowBenchOptions): Promise<FlowBenc
         record: open({ ...store, commit }),
         queue,
         telemetry,
-        channel: () => ADT_CHANNEL,
+        channel: () => channel,
         pipeline: options.pipeline?.(run) ?? run,
         finished: (result) => finished.push(result),
-        limits: { workConcurrency: 8, sweepIntervalMs: 60_000, inboxMax: 4 },
+        limits: { workConcurrency: 8, sweepIntervalMs: deaf ? 50 : 60_000, inboxMax: 4 },
       }),
     );
   }
@@ -98,7 +104,7 @@ export async function openFlowBench(options: FlowBenchOptions): Promise<FlowBenc
     queue: {
       wake(wake) {
         wakes.push(wake);
-        for (const queue of queues) queue.wake(wake);
+        if (!deaf) for (const queue of queues) queue.wake(wake);
       },
     },
     channel: () => ADT_CHANNEL,

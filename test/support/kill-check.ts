@@ -9,7 +9,7 @@ import type { KillReport, Sent } from './kill.ts';
 
 const PAGE = 500;
 
-/** Every acknowledged message is stored once, had its effect once, in order; the audit log holds. */
+/** Each acknowledged message is stored once, had one effect, in order; the audit log verifies. */
 export async function checkAfterKills(ready: Ready, report: KillReport, folder: string) {
   const { senders } = report;
   deepStrictEqual(
@@ -71,7 +71,7 @@ async function history(ready: Ready, path: string): Promise<Json[]> {
   return all;
 }
 
-/** One Provenance per message, one Observation per result, one visit per patient of the ADT feed. */
+/** One Provenance per message, one Observation per result, one visit per patient of ADT. */
 async function checkCounts(
   ready: Ready,
   sent: Sent[],
@@ -96,7 +96,7 @@ async function checkCounts(
   strictEqual(messages.filter((row: Json) => row.state !== 'processed').length, 0);
 }
 
-/** The log verifies against the anchors outside the store, and tells of each message's acts once. */
+/** The log verifies against the anchors, and tells of each message's acts once. */
 async function checkAudit(ready: Ready, stored: { id: string }[], folder: string): Promise<number> {
   const verified = await ready.ask('POST', '/admin/audit/verify', { anchors: readAnchors(folder) });
   strictEqual(verified.ok, true, JSON.stringify(verified));

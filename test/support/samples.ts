@@ -29,8 +29,8 @@ export function readSamples(): Sample[] {
 }
 
 /**
- * `PID-5`, `OBX[2]-5`: every field that holds something, of a message with the usual delimiters and
- * without escapes between segments; undefined for any other.
+ * `PID-5`, `OBX[2]-5` (the third one): every field that holds something, of a message with the
+ * usual delimiters; undefined for any other.
  */
 export function fieldsOf(raw: string): Set<string> | undefined {
   if (!raw.startsWith('MSH|^~\\&|')) return undefined;
@@ -40,9 +40,9 @@ export function fieldsOf(raw: string): Set<string> | undefined {
     const fields = line.split('|');
     const name = fields[0] ?? '';
     if (!/^[A-Z][A-Z0-9]{2}$/.test(name)) continue;
-    const occurrence = (seen.get(name) ?? 0) + 1;
-    seen.set(name, occurrence);
-    const place = occurrence === 1 ? name : `${name}[${occurrence}]`;
+    const before = seen.get(name) ?? 0;
+    seen.set(name, before + 1);
+    const place = before === 0 ? name : `${name}[${before}]`;
     const first = name === 'MSH' ? 2 : 1;
     for (const [index, text] of fields.slice(first).entries()) {
       // Separators alone carry nothing.

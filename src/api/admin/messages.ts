@@ -142,7 +142,6 @@ async function showMessage(services: AdminServices, message: OpenedMessage): Pro
     issues: outcome?.issues ?? [],
     resources: outcome?.resources ?? [],
     mapHash: outcome?.mapHash ?? '',
-    fields: outcome?.fields ?? null,
     /** By the maps as they are now; `mapHash` tells whether the message took the same ones. */
     explained:
       explained === null

@@ -1,0 +1,95 @@
+// Frees a tenant that a killed process still holds. The server keeps the open transaction of a
+// client that is gone for transactionLifetimeLimitSeconds (60 by default); so every committer writes
+// down its session, and one that finds the tenant held and nothing committed for `stuckMs` ends the
+// sessions of the others. A living one that was only slow runs its group again.
+// https://www.mongodb.com/docs/manual/reference/command/killSessions/
+import type { ClientSession } from 'mongodb';
+import { isDuplicateKey, isNoSuchCommand } from './errors.ts';
+import { idsUnder, rowId } from './row-ids.ts';
+import type { CommitterOptions } from './tenant-committer.ts';
+
+/** Registrations of killed processes are dropped when they are this old. */
+const KEPT_MS = 30 * 24 * 3600 * 1000;
+
+export class DeadWriters {
+  readonly #options: CommitterOptions;
+  readonly #tenant: string;
+  readonly #session: ClientSession;
+  readonly #id: string;
+  #heldSince: number | undefined;
+  #commits = -1;
+
+  constructor(options: CommitterOptions, tenant: string, session: ClientSession) {
+    this.#options = options;
+    this.#tenant = tenant;
+    this.#session = session;
+    this.#id = rowId(tenant, options.writer);
+  }
+
+  /** Writes this committer's session down. */
+  async join(): Promise<void> {
+    const { writers } = this.#options.collections;
+    const session = this.#session.id?.id;
+    if (!session) return;
+    const now = Date.now();
+    try {
+      await writers.insertOne({ _id: this.#id, tenant: this.#tenant, session, at: now });
+    } catch (cause) {
+      // The reply to an earlier try was lost.
+      if (!isDuplicateKey(cause)) throw cause;
+    }
+    await writers.deleteMany({ ...this.#registered(), at: { $lt: now - KEPT_MS } });
+  }
+
+  async leave(): Promise<void> {
+    await this.#options.collections.writers.deleteOne({ _id: this.#id });
+  }
+
+  /** The tenant was taken. */
+  reset(): void {
+    this.#heldSince = undefined;
+  }
+
+  /** An attempt failed; `held`: because another transaction has the tenant. */
+  async notice(held: boolean): Promise<void> {
+    if (!held) return this.reset();
+    const now = Date.now();
+    if (this.#heldSince === undefined) {
+      this.#heldSince = now;
+      this.#commits = await this.#readCommits();
+      return;
+    }
+    if (now - this.#heldSince < this.#options.stuckMs) return;
+    const before = this.#commits;
+    this.#heldSince = now;
+    this.#commits = await this.#readCommits();
+    if (this.#commits === before) await this.#killOthers();
+  }
+
+  #registered(): { _id: { $gte: string; $lt: string } } {
+    const { from, to } = idsUnder(this.#tenant);
+    return { _id: { $gte: from, $lt: to } };
+  }
+
+  async #readCommits(): Promise<number> {
+    const { tenants } = this.#options.collections;
+    const row = await tenants.findOne({ _id: this.#tenant }, { projection: { commits: 1 } });
+    return row?.commits ?? -1;
+  }
+
+  async #killOthers(): Promise<void> {
+    const { client, collections } = this.#options;
+    const others = await collections.writers
+      .find(this.#registered())
+      .toArray()
+      .then((rows) => rows.filter(({ _id }) => _id !== this.#id));
+    if (others.length === 0) return;
+    try {
+      const sessions = others.map(({ session }) => ({ id: session }));
+      await client.db('admin').command({ killSessions: sessions });
+    } catch (cause) {
+      // Without this command the transaction ends when its lifetime does.
+      if (!isNoSuchCommand(cause)) throw cause;
+    }
+  }
+}

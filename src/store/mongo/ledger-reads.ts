@@ -1,0 +1,103 @@
+// Reads of the audit chain, of wrapped keys and of credentials.
+import { ZERO_HASH } from '../../audit/chain.ts';
+import type { AuditRow, Checkpoint, CredentialRow, KeyRow, KeyWrite } from '../port.ts';
+import type { Collections } from './collections.ts';
+import { idsUnder, numberedId, rowId } from './row-ids.ts';
+
+export async function auditHead(
+  { tenants }: Collections,
+  tenant: string,
+): Promise<{ seq: number; hash: string }> {
+  const row = await tenants.findOne({ _id: tenant }, { projection: { auditSeq: 1, auditHash: 1 } });
+  return row ? { seq: row.auditSeq, hash: row.auditHash } : { seq: 0, hash: ZERO_HASH };
+}
+
+export function auditEntries(
+  { audit }: Collections,
+  tenant: string,
+  from: number,
+  limit: number,
+): Promise<AuditRow[]> {
+  return audit
+    .find({ _id: { $gte: numberedId(tenant, Math.max(0, from)), $lt: idsUnder(tenant).to } })
+    .project<AuditRow>({ _id: 0, seq: 1, at: 1, hash: 1, entry: 1 })
+    .sort({ _id: 1 })
+    .limit(limit)
+    .toArray();
+}
+
+export function auditCheckpoints(
+  { checkpoints }: Collections,
+  tenant: string,
+): Promise<Checkpoint[]> {
+  const { from, to } = idsUnder(tenant);
+  return checkpoints
+    .find({ _id: { $gte: from, $lt: to } })
+    .project<Checkpoint>({ _id: 0, seq: 1, hash: 1, at: 1, signature: 1, keyId: 1 })
+    .sort({ _id: 1 })
+    .toArray();
+}
+
+export async function auditTenants({ tenants }: Collections): Promise<string[]> {
+  const rows = await tenants
+    .find({ auditSeq: { $gt: 0 } }, { projection: { _id: 1 } })
+    .sort({ _id: 1 })
+    .toArray();
+  return rows.map(({ _id }) => _id);
+}
+
+const KEY = {
+  _id: 0,
+  tenant: 1,
+  id: 1,
+  kind: 1,
+  compartment: 1,
+  wrappedBy: 1,
+  wrapped: 1,
+  createdAt: 1,
+  destroyedAt: 1,
+} as const;
+
+export async function getKey(
+  { keys }: Collections,
+  tenant: string,
+  id: string,
+): Promise<KeyRow | undefined> {
+  const options = { projection: KEY };
+  return (await keys.findOne<KeyRow>({ _id: rowId(tenant, id) }, options)) ?? undefined;
+}
+
+export function listKeys(
+  { keys }: Collections,
+  tenant: string,
+  kind: KeyWrite['kind'],
+  limit: number,
+  afterId = '',
+): Promise<KeyRow[]> {
+  return keys
+    .find({ tenant, kind, id: { $gt: afterId } })
+    .project<KeyRow>(KEY)
+    .sort({ id: 1 })
+    .limit(limit)
+    .toArray();
+}
+
+const CREDENTIAL = { projection: { _id: 0 } } as const;
+
+export async function credentialByHash(
+  { credentials }: Collections,
+  tokenHash: string,
+): Promise<CredentialRow | undefined> {
+  return (await credentials.findOne<CredentialRow>({ tokenHash }, CREDENTIAL)) ?? undefined;
+}
+
+export function listCredentials(
+  { credentials }: Collections,
+  tenant: string,
+): Promise<CredentialRow[]> {
+  const { from, to } = idsUnder(tenant);
+  return credentials
+    .find<CredentialRow>({ _id: { $gte: from, $lt: to } }, CREDENTIAL)
+    .sort({ _id: 1 })
+    .toArray();
+}

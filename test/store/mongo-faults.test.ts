@@ -1,0 +1,263 @@
+// The MongoDB store when the server fails: whatever meets a command of a commit, its unit is applied
+// exactly once, or not at all and the caller is told. On the stand-in, whose faults are scripted.
+import { MongoClient } from 'mongodb';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { linkHash, ZERO_HASH } from '../../src/audit/chain.ts';
+import { type MongoOptions, openMongoStore } from '../../src/store/mongo/open.ts';
+import type { Store, Unit } from '../../src/store/port.ts';
+import { type Fault, type StandIn, startMongoStandIn } from '../support/mongo/server.ts';
+import { freshTenant, message, resource, T0, token } from '../support/store-units.ts';
+
+const TUNING = { selectionTimeoutMs: 3_000, replyTimeoutMs: 1_000, stuckMs: 400 };
+const DATABASE = 'faults';
+
+let server: StandIn;
+let store: Store;
+
+const open = (set: Partial<MongoOptions> = {}): Promise<Store> =>
+  openMongoStore({ url: server.url, database: DATABASE, ...TUNING, ...set });
+
+beforeAll(async () => {
+  server = await startMongoStandIn({ port: 0 });
+  store = await open();
+});
+afterEach(() => server.clearFaults());
+afterAll(async () => {
+  await store.close();
+  await server.stop();
+});
+
+/** A unit over all parts; unit `n` of a tenant. */
+function wholeUnit(tenant: string, n = 0): Unit {
+  return {
+    tenant,
+    intake: [message({ id: `m${n}`, dedupe: `d${n}` })],
+    resources: [resource(`p${n}`, { tokens: [token('x')] })],
+    audit: [{ at: T0, entry: `{"n":${n}}` }],
+  };
+}
+
+/** Nothing of the units is missing, nothing is there twice, and the chain holds. */
+async function expectWhole(opened: Store, tenant: string, units: number): Promise<void> {
+  const entries = await opened.audit.entries(tenant, 1, 10_000);
+  let hash = ZERO_HASH;
+  for (const [index, { seq, at, entry, hash: kept }] of entries.entries()) {
+    hash = linkHash(hash, index + 1, at, entry);
+    expect([seq, kept]).toEqual([index + 1, hash]);
+  }
+  expect(await opened.audit.head(tenant)).toEqual({ seq: units, hash });
+  const texts = new Set(entries.map(({ entry }) => entry));
+  expect(texts.size).toBe(units);
+  expect(await opened.resources.counts(tenant)).toEqual([{ type: 'Patient', count: units }]);
+  const rows = await opened.intake.list(tenant, {}, 10_000);
+  expect(new Set(rows.map(({ id }) => id)).size).toBe(units);
+  expect(rows).toHaveLength(units);
+  const counts = (await opened.intake.counts()).filter((row) => row.tenant === tenant);
+  expect(counts.map(({ count }) => count)).toEqual([units]);
+}
+
+describe('a fault at one command of a commit', () => {
+  const commands = ['findAndModify', 'find', 'insert', 'update', 'commitTransaction'];
+  const kinds: Fault['kind'][] = ['lost-reply', 'cut', 'not-primary', 'half-open'];
+  const rows = commands.flatMap((on) => kinds.map((kind) => ({ on, kind })));
+  it.each(rows)('applies the unit once: $kind at $on', async ({ on, kind }) => {
+    const tenant = freshTenant();
+    await store.commit(wholeUnit(tenant));
+    server.fault({ on, kind });
+    const answer = await store.commit(wholeUnit(tenant, 1));
+    expect(answer.auditSeq).toBe(2);
+    await expectWhole(store, tenant, 2);
+  });
+
+  it.each(['findAndModify', 'insert', 'update', 'commitTransaction'])(
+    'applies the unit once: write conflicts at %s',
+    async (on) => {
+      const tenant = freshTenant();
+      await store.commit(wholeUnit(tenant));
+      server.fault({ on, kind: 'write-conflict', times: 3 });
+      await store.commit(wholeUnit(tenant, 1));
+      await expectWhole(store, tenant, 2);
+    },
+  );
+});
+
+describe('a commit without a reply', () => {
+  it('is looked up when every repeated commit is lost too', async () => {
+    const tenant = freshTenant();
+    await store.commit(wholeUnit(tenant));
+    server.fault({ on: 'commitTransaction', kind: 'lost-reply', times: 8 });
+    const units = [1, 2, 3].map((n) => store.commit(wholeUnit(tenant, n)));
+    const answers = await Promise.all(units);
+    expect(answers.map(({ auditSeq }) => auditSeq)).toEqual([2, 3, 4]);
+    await expectWhole(store, tenant, 4);
+  });
+
+  it('is run again when it never arrived', async () => {
+    const tenant = freshTenant();
+    await store.commit(wholeUnit(tenant));
+    server.fault({ on: 'commitTransaction', kind: 'cut', times: 8 });
+    const answers = await Promise.all([1, 2].map((n) => store.commit(wholeUnit(tenant, n))));
+    expect(answers.map(({ auditSeq }) => auditSeq)).toEqual([2, 3]);
+    await expectWhole(store, tenant, 3);
+    expect(server.openTransactions()).toBe(0);
+  });
+
+  it('fails with STORE_UNAVAILABLE in the end, and the unit is there once or not at all', async () => {
+    const hasty = await open({ commitWaitMs: 300 });
+    const tenant = freshTenant();
+    await hasty.commit(wholeUnit(tenant));
+    server.fault({ on: 'commitTransaction', kind: 'cut', times: Number.POSITIVE_INFINITY });
+    await expect(hasty.commit(wholeUnit(tenant, 1))).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+    });
+    server.clearFaults();
+    const again = await hasty.commit(wholeUnit(tenant, 1)).then(
+      () => 'taken',
+      (error: Error) => error.name,
+    );
+    expect(['taken', 'CommitConflict']).toContain(again);
+    await expectWhole(hasty, tenant, 2);
+    await hasty.close();
+  });
+});
+
+describe('a server that goes and comes', () => {
+  async function commitThrough(act: () => Promise<void>): Promise<void> {
+    const tenant = freshTenant();
+    await store.commit(wholeUnit(tenant));
+    const commits: Promise<unknown>[] = [];
+    for (let n = 1; n <= 120; n++) {
+      commits.push(store.commit(wholeUnit(tenant, n)));
+      if (n === 40) await act();
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    await Promise.all(commits);
+    await expectWhole(store, tenant, 121);
+  }
+
+  it('loses and doubles nothing when the primary steps down', async () => {
+    await commitThrough(async () => server.stepDown(400));
+  });
+
+  it('loses and doubles nothing when the server is away for a moment', async () => {
+    await commitThrough(async () => {
+      await server.down();
+      setTimeout(() => server.up(), 500);
+    });
+  });
+
+  it('answers STORE_UNAVAILABLE while it is away, and goes on by itself', async () => {
+    const hasty = await open({ selectionTimeoutMs: 300, commitWaitMs: 300 });
+    const tenant = freshTenant();
+    await hasty.commit(wholeUnit(tenant));
+    await server.down();
+    const down = { code: 'STORE_UNAVAILABLE' };
+    await expect(hasty.commit(wholeUnit(tenant, 1))).rejects.toMatchObject(down);
+    await expect(hasty.intake.get(tenant, 'm0')).rejects.toMatchObject(down);
+    await expect(open({ selectionTimeoutMs: 200 })).rejects.toMatchObject(down);
+    await server.up();
+    await expect.poll(() => hasty.intake.get(tenant, 'm0'), { timeout: 20_000 }).toBeDefined();
+    await hasty.commit(wholeUnit(tenant, 2));
+    await expectWhole(hasty, tenant, 2);
+    await hasty.close();
+  });
+});
+
+describe('a full disk', () => {
+  it('refuses commits, answers reads, and goes on when there is room', async () => {
+    const tenant = freshTenant();
+    await store.commit(wholeUnit(tenant));
+    const full: Fault = { on: 'insert', kind: 'full', times: Number.POSITIVE_INFINITY };
+    server.fault(full);
+    const refused = await Promise.allSettled([1, 2].map((n) => store.commit(wholeUnit(tenant, n))));
+    for (const result of refused) {
+      expect(result).toMatchObject({ reason: { code: 'STORE_UNAVAILABLE' } });
+    }
+    await expectWhole(store, tenant, 1);
+    server.clearFaults();
+    await store.commit(wholeUnit(tenant, 1));
+    await expectWhole(store, tenant, 2);
+  });
+});
+
+describe('several processes', () => {
+  it('share a tenant: one chain, one order, nothing twice', async () => {
+    const tenant = freshTenant();
+    const others = await Promise.all([open(), open(), open()]);
+    const commits = Array.from({ length: 300 }, (_, n) => {
+      const opened = others[n % others.length] ?? store;
+      return opened.commit(wholeUnit(tenant, n));
+    });
+    const answers = await Promise.all(commits);
+    expect(new Set(answers.map(({ auditSeq }) => auditSeq)).size).toBe(300);
+    expect(new Set(answers.flatMap(({ intakeSeqs }) => intakeSeqs)).size).toBe(300);
+    await expectWhole(store, tenant, 300);
+    await Promise.all(others.map((opened) => opened.close()));
+  });
+
+  it('take a tenant from one that died in the middle of a commit', async () => {
+    const tenant = freshTenant();
+    await store.commit(wholeUnit(tenant));
+    const dying = new MongoClient(server.url);
+    const session = dying.startSession();
+    const db = dying.db(DATABASE);
+    session.startTransaction();
+    const hold = { $inc: { commits: 1 } };
+    await db.collection<{ _id: string }>('tenants').updateOne({ _id: tenant }, hold, { session });
+    await db.collection<{ _id: string }>('writers').insertOne({
+      _id: `${tenant}/dead`,
+      ...{ tenant, session: session.id?.id, at: Date.now() },
+    });
+    await store.commit(wholeUnit(tenant, 1));
+    await expectWhole(store, tenant, 2);
+    await dying.close();
+  });
+});
+
+describe('opening', () => {
+  it('refuses a server without transactions, and says what to do', async () => {
+    const alone = await startMongoStandIn({ port: 0, topology: 'standalone' });
+    await expect(openMongoStore({ url: alone.url })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('--replSet'),
+    });
+    await alone.stop();
+  });
+
+  it('takes a mongos', async () => {
+    const mongos = await startMongoStandIn({ port: 0, topology: 'mongos' });
+    const opened = await openMongoStore({ url: mongos.url });
+    const tenant = freshTenant();
+    await opened.commit(wholeUnit(tenant));
+    await expectWhole(opened, tenant, 1);
+    await opened.close();
+    await mongos.stop();
+  });
+
+  it('does not repeat a url that it cannot read', async () => {
+    const thrown: Error = await openMongoStore({ url: 'mongodb://u:hidden@[broken' }).catch(
+      (error) => error,
+    );
+    expect(thrown).toMatchObject({ code: 'CONFIG_INVALID', cause: undefined });
+    expect(thrown.message).not.toContain('hidden');
+  });
+
+  it('refuses a database that a later version wrote', async () => {
+    const client = new MongoClient(server.url);
+    await client
+      .db('later')
+      .collection<{ _id: string }>('meta')
+      .insertOne({
+        _id: 'schema',
+        ...{ version: 99 },
+      });
+    await client.close();
+    await expect(open({ database: 'later' })).rejects.toMatchObject({ code: 'STORE_NEWER' });
+  });
+});
+
+describe('what is sent', () => {
+  it('is nothing that the stand-in does not know', () => {
+    expect(server.refused).toEqual([]);
+  });
+});
