@@ -24,8 +24,8 @@ const SELECTION_TIMEOUT_MS = 10_000;
 const REPLY_TIMEOUT_MS = 30_000;
 
 /**
- * Connects, and closes again what it opened when that fails. Reads go to the primary and see what a
- * majority has; writes are acknowledged by a majority. Throws CONFIG_INVALID for a url that is none.
+ * Connects, and closes again what it opened when that fails. Reads go to the primary and see what
+ * a majority has; writes are acknowledged by a majority. Throws CONFIG_INVALID for a wrong url.
  */
 export async function connectMongo(target: MongoTarget): Promise<MongoConnection> {
   const client = makeClient(target);

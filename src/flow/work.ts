@@ -38,7 +38,10 @@ export interface Finished {
 }
 
 export interface Work {
-  /** Tells the queue of every key that has waiting messages in the store; answers how many. */
+  /**
+   * Tells the queue of every key that has waiting messages in the store, unless another process
+   * did so just now; answers how many.
+   */
   sweep(): Promise<number>;
   /** Lets running drains finish. The queue and the record stay open. */
   close(): Promise<void>;
@@ -223,6 +226,9 @@ function storeFault(options: WorkOptions, error: EngineError): { againInMs: numb
 async function sweepStore(options: WorkOptions): Promise<number> {
   let keys = 0;
   try {
+    // Of many processes one sweeps; a little early, so that the next in turn finds the place free.
+    const claimMs = options.limits.sweepIntervalMs * 0.9;
+    if (!(await options.queue.claimSweep(claimMs))) return 0;
     for (let after = 0; ; ) {
       const page = await options.record.store.intake.waiting(after, SWEEP_PAGE);
       for (const { tenant, orderingKey } of page) options.queue.wake({ tenant, orderingKey });

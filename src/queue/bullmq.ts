@@ -45,7 +45,9 @@ const TIMES: QueueTimes = {
 };
 
 const NAME = 'drain';
+/** Tokens in one call, and calls under way at once. */
 const BULK_MAX = 256;
+const BULKS_MAX = 16;
 /** BullMQ keeps the time at which a token is due in the upper bits of its score. */
 const SCORE_PER_MS = 0x1000;
 /** BullMQ gives up a token whose worker died so often. Attempts are not counted in Redis. */
@@ -77,8 +79,8 @@ class BullQueueImpl implements BullQueue {
   readonly #control: Redis;
   readonly #tokens: TokenQueue<Token>;
   readonly #refresher: NodeJS.Timeout;
-  /** Wake-ups of this turn of the event loop; they leave together. */
-  #pending = new Map<string, Token>();
+  /** Wake-ups that have not left: those of one turn of the event loop leave together. */
+  readonly #pending = new Map<string, Token>();
   readonly #leaving = new Set<Promise<void>>();
   #sending = 0;
   #drain: Drain | undefined;
@@ -137,6 +139,13 @@ class BullQueueImpl implements BullQueue {
     if (this.#pending.size === 1) setImmediate(() => this.#flush());
   }
 
+  async claimSweep(intervalMs: number): Promise<boolean> {
+    if (this.#control.status !== 'ready') return false;
+    const ms = Math.max(1, Math.round(intervalMs));
+    const claimed = this.#control.set(`${this.#prefix}:sweep`, '1', 'PX', ms, 'NX');
+    return (await claimed.catch(() => null)) === 'OK';
+  }
+
   process(drain: Drain, concurrency: number): void {
     this.#drain = drain;
     this.#concurrency = concurrency;
@@ -154,7 +163,7 @@ class BullQueueImpl implements BullQueue {
     const finished = this.#hands?.worker.close().catch(() => undefined);
     if (this.#draining > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
     // The drains have ended; what Redis is not told now, it finds out by the leases.
-    await atMost(this.#times.patienceMs, [finished, ...this.#leaving]);
+    await atMost(this.#times.patienceMs, [finished, this.#allTold()]);
     if (this.#hands) await this.#letGo(this.#hands);
     await atMost(this.#times.patienceMs, [this.#tokens.close().catch(() => undefined)]);
     this.#control.disconnect();
@@ -162,14 +171,22 @@ class BullQueueImpl implements BullQueue {
 
   // ---- telling
 
+  /** A sweep of many keys leaves piece by piece, so that Redis answers others in between. */
   #flush(): void {
-    const tokens = [...this.#pending];
-    this.#pending = new Map();
-    for (let from = 0; from < tokens.length; from += BULK_MAX) {
-      const sent = this.#send(tokens.slice(from, from + BULK_MAX));
+    while (this.#pending.size > 0 && this.#leaving.size < BULKS_MAX) {
+      const tokens = [...this.#pending.entries().take(BULK_MAX)];
+      for (const [id] of tokens) this.#pending.delete(id);
+      const sent = this.#send(tokens);
       this.#leaving.add(sent);
-      void sent.then(() => this.#leaving.delete(sent));
+      void sent.then(() => {
+        this.#leaving.delete(sent);
+        this.#flush();
+      });
     }
+  }
+
+  async #allTold(): Promise<void> {
+    while (this.#leaving.size > 0) await Promise.all(this.#leaving);
   }
 
   /** A token of a key that waits is dropped by Redis; one of a key that is drained waits behind. */

@@ -61,6 +61,10 @@ class LocalQueue implements Queue {
     return { waiting: this.#lanes.size - this.#active, active: this.#active };
   }
 
+  async claimSweep(): Promise<boolean> {
+    return true;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const lane of this.#lanes.values()) clearTimeout(lane.timer);

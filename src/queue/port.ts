@@ -31,6 +31,11 @@ export interface Queue {
   process(drain: Drain, concurrency: number): void;
   /** Keys waiting and keys being drained, now or a few seconds ago; it does no work. */
   depth(): Depth;
+  /**
+   * Whether this process should tell the queue now what the store holds: of all that share it, one
+   * is answered true in each interval. False also while the queue could not be told anything.
+   */
+  claimSweep(intervalMs: number): Promise<boolean>;
   /** Lets running drains finish, takes no further ones. */
   close(): Promise<void>;
 }

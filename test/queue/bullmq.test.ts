@@ -94,6 +94,34 @@ describe.skipIf(WITHOUT_REDIS)(`the queue over BullMQ${WHY_SKIPPED}`, () => {
     await second.queue.close();
   });
 
+  it('lets one of its processes sweep per interval, and none while Redis is away', async () => {
+    const own = await startRedis();
+    const given = { prefix: '{sweep}', times: { patienceMs: 200 } };
+    const { queue: one } = await openTestQueue(own.url, given);
+    const { queue: other } = await openTestQueue(own.url, given);
+    const claims = await Promise.all([one.claimSweep(300), other.claimSweep(300)]);
+    expect(claims.sort()).toEqual([false, true]);
+    await until(() => other.claimSweep(300));
+    await own.kill();
+    await until(() => !one.ready());
+    expect(await one.claimSweep(1)).toBe(false);
+    await Promise.all([one.close(), other.close()]);
+    await own.close();
+  });
+
+  it('tells a sweep of many keys whole, each key once', async () => {
+    const { queue } = await open({ waitingMax: 10_000 });
+    const drained = new Map<string, number>();
+    for (let n = 0; n < 9_000; n++) queue.wake(wakeOf(`k${n}`));
+    queue.process(async ({ orderingKey }) => {
+      drained.set(orderingKey, (drained.get(orderingKey) ?? 0) + 1);
+      return {};
+    }, 32);
+    await until(() => drained.size === 9_000);
+    expect([...drained.values()].filter((count) => count > 1)).toEqual([]);
+    await queue.close();
+  });
+
   it('opens without Redis, drops and counts wake-ups, and works when it comes', async () => {
     const own = await startRedis();
     await own.kill();

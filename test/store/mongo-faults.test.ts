@@ -1,12 +1,12 @@
-// The MongoDB store when the server fails: whatever meets a command of a commit, its unit is applied
-// exactly once, or not at all and the caller is told. On the stand-in, whose faults are scripted.
+// The MongoDB store when the server fails: whatever meets a command of a commit, its unit is
+// applied exactly once, or not at all and the caller is told. On the stand-in, whose faults are scripted.
 import { MongoClient } from 'mongodb';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { linkHash, ZERO_HASH } from '../../src/audit/chain.ts';
 import { type MongoOptions, openMongoStore } from '../../src/store/mongo/open.ts';
 import type { Store, Unit } from '../../src/store/port.ts';
 import { type Fault, type StandIn, startMongoStandIn } from '../support/mongo/server.ts';
-import { freshTenant, message, resource, T0, token } from '../support/store-units.ts';
+import { freshTenant, message } from '../support/store-units.ts';
+import { expectWhole, processesSuite, wholeUnit } from './mongo-processes.ts';
 
 const TUNING = { selectionTimeoutMs: 3_000, replyTimeoutMs: 1_000, stuckMs: 400 };
 const DATABASE = 'faults';
@@ -26,35 +26,6 @@ afterAll(async () => {
   await store.close();
   await server.stop();
 });
-
-/** A unit over all parts; unit `n` of a tenant. */
-function wholeUnit(tenant: string, n = 0): Unit {
-  return {
-    tenant,
-    intake: [message({ id: `m${n}`, dedupe: `d${n}` })],
-    resources: [resource(`p${n}`, { tokens: [token('x')] })],
-    audit: [{ at: T0, entry: `{"n":${n}}` }],
-  };
-}
-
-/** Nothing of the units is missing, nothing is there twice, and the chain holds. */
-async function expectWhole(opened: Store, tenant: string, units: number): Promise<void> {
-  const entries = await opened.audit.entries(tenant, 1, 10_000);
-  let hash = ZERO_HASH;
-  for (const [index, { seq, at, entry, hash: kept }] of entries.entries()) {
-    hash = linkHash(hash, index + 1, at, entry);
-    expect([seq, kept]).toEqual([index + 1, hash]);
-  }
-  expect(await opened.audit.head(tenant)).toEqual({ seq: units, hash });
-  const texts = new Set(entries.map(({ entry }) => entry));
-  expect(texts.size).toBe(units);
-  expect(await opened.resources.counts(tenant)).toEqual([{ type: 'Patient', count: units }]);
-  const rows = await opened.intake.list(tenant, {}, 10_000);
-  expect(new Set(rows.map(({ id }) => id)).size).toBe(units);
-  expect(rows).toHaveLength(units);
-  const counts = (await opened.intake.counts()).filter((row) => row.tenant === tenant);
-  expect(counts.map(({ count }) => count)).toEqual([units]);
-}
 
 describe('a fault at one command of a commit', () => {
   const commands = ['findAndModify', 'find', 'insert', 'update', 'commitTransaction'];
@@ -102,7 +73,7 @@ describe('a commit without a reply', () => {
     expect(server.openTransactions()).toBe(0);
   });
 
-  it('fails with STORE_UNAVAILABLE in the end, and the unit is there once or not at all', async () => {
+  it('fails in the end with STORE_UNAVAILABLE; the unit is there once or not at all', async () => {
     const hasty = await open({ commitWaitMs: 300 });
     const tenant = freshTenant();
     await hasty.commit(wholeUnit(tenant));
@@ -180,39 +151,7 @@ describe('a full disk', () => {
   });
 });
 
-describe('several processes', () => {
-  it('share a tenant: one chain, one order, nothing twice', async () => {
-    const tenant = freshTenant();
-    const others = await Promise.all([open(), open(), open()]);
-    const commits = Array.from({ length: 300 }, (_, n) => {
-      const opened = others[n % others.length] ?? store;
-      return opened.commit(wholeUnit(tenant, n));
-    });
-    const answers = await Promise.all(commits);
-    expect(new Set(answers.map(({ auditSeq }) => auditSeq)).size).toBe(300);
-    expect(new Set(answers.flatMap(({ intakeSeqs }) => intakeSeqs)).size).toBe(300);
-    await expectWhole(store, tenant, 300);
-    await Promise.all(others.map((opened) => opened.close()));
-  });
-
-  it('take a tenant from one that died in the middle of a commit', async () => {
-    const tenant = freshTenant();
-    await store.commit(wholeUnit(tenant));
-    const dying = new MongoClient(server.url);
-    const session = dying.startSession();
-    const db = dying.db(DATABASE);
-    session.startTransaction();
-    const hold = { $inc: { commits: 1 } };
-    await db.collection<{ _id: string }>('tenants').updateOne({ _id: tenant }, hold, { session });
-    await db.collection<{ _id: string }>('writers').insertOne({
-      _id: `${tenant}/dead`,
-      ...{ tenant, session: session.id?.id, at: Date.now() },
-    });
-    await store.commit(wholeUnit(tenant, 1));
-    await expectWhole(store, tenant, 2);
-    await dying.close();
-  });
-});
+processesSuite(() => ({ url: server.url, database: DATABASE, ...TUNING }));
 
 describe('opening', () => {
   it('refuses a server without transactions, and says what to do', async () => {
@@ -238,7 +177,8 @@ describe('opening', () => {
     const thrown: Error = await openMongoStore({ url: 'mongodb://u:hidden@[broken' }).catch(
       (error) => error,
     );
-    expect(thrown).toMatchObject({ code: 'CONFIG_INVALID', cause: undefined });
+    expect(thrown).toMatchObject({ code: 'CONFIG_INVALID' });
+    expect(thrown.cause).toBeUndefined();
     expect(thrown.message).not.toContain('hidden');
   });
 
@@ -257,6 +197,29 @@ describe('opening', () => {
 });
 
 describe('what is sent', () => {
+  /** Commands of MongoDB per unit, with 32 units in flight. */
+  async function commandsPerUnit(make: (tenant: string, n: number) => Unit): Promise<number> {
+    const [tenant, units] = [freshTenant(), 640];
+    await store.commit({ tenant, intake: [message({ id: 'first' })] });
+    server.resetCounts();
+    let next = 0;
+    const feed = async (): Promise<void> => {
+      while (next < units) await store.commit(make(tenant, next++));
+    };
+    await Promise.all(Array.from({ length: 32 }, feed));
+    const { hello: _, ping: __, ...sent } = server.counts();
+    return Object.values(sent).reduce((sum, count) => sum + count, 0) / units;
+  }
+
+  it('is less than one command per unit when 32 are in flight', async () => {
+    const receive = (tenant: string, n: number): Unit => ({
+      tenant,
+      intake: [message({ id: `m${n}`, dedupe: `d${n}` })],
+    });
+    expect(await commandsPerUnit(receive)).toBeLessThan(0.5);
+    expect(await commandsPerUnit(wholeUnit)).toBeLessThan(0.5);
+  });
+
   it('is nothing that the stand-in does not know', () => {
     expect(server.refused).toEqual([]);
   });

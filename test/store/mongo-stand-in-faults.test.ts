@@ -9,7 +9,7 @@ let stand: StandIn;
 let client: MongoClient;
 
 beforeEach(async () => {
-  stand = await startMongoStandIn({ port: 0, transactionLifetimeMs: 300 });
+  stand = await startMongoStandIn({ port: 0, transactionLifetimeMs: 1_000 });
   client = new MongoClient(stand.url, { serverSelectionTimeoutMS: 5_000 });
   await rows().insertOne({ _id: 'a', n: 0 });
   stand.resetCounts();
@@ -199,7 +199,7 @@ describe('faults', () => {
   });
 
   it('of a slow command delay it, not the others', async () => {
-    stand.fault({ on: 'update', kind: 'slow', ms: 150 });
+    stand.fault({ on: 'update', kind: 'slow', ms: 700 });
     let done = false;
     const slow = increment().then(() => {
       done = true;
@@ -212,7 +212,7 @@ describe('faults', () => {
 });
 
 it('is a mongos or a standalone server when it is told so', async () => {
-  const refusal = { code: 20, codeName: 'IllegalOperation' };
+  const refusal = { originalError: { code: 20 } };
   for (const topology of ['mongos', 'standalone'] as const) {
     const other = await startMongoStandIn({ port: 0, topology });
     const there = new MongoClient(other.url, { retryWrites: false });
@@ -221,11 +221,8 @@ it('is a mongos or a standalone server when it is told so', async () => {
       topology === 'mongos' ? 'isdbgrid' : undefined,
       undefined,
     ]);
-    const lsid = { id: there.startSession().id?.id };
-    const command = { find: 'rows', txnNumber: 1, autocommit: false, startTransaction: true, lsid };
-    const started = await caught(there.db('test').command(command));
-    if (topology === 'standalone') expect(started).toMatchObject(refusal);
-    else expect(await committedAt(there)).toBe(1);
+    if (topology === 'mongos') expect(await committedAt(there)).toBe(1);
+    else expect(await caught(committedAt(there))).toMatchObject(refusal);
     await there.close();
     await other.stop();
   }

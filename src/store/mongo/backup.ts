@@ -1,5 +1,5 @@
-// A consistent logical copy while the store runs: one file of concatenated BSON per collection, laid
-// out as mongodump does, so that mongorestore reads it as well as restore.ts.
+// A consistent logical copy while the store runs: one file of concatenated BSON per collection,
+// laid out as mongodump does, so that mongorestore reads it as well as restore.ts.
 // https://www.mongodb.com/docs/manual/reference/read-concern-snapshot/
 import { existsSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
@@ -24,7 +24,7 @@ export interface BackupManifest {
 export const BACKUP_COLLECTIONS = COLLECTION_NAMES.filter((name) => name !== 'writers');
 const WRITE_BYTES = 1024 * 1024;
 const NO_SNAPSHOT =
-  'MongoDB was written to during the backup and keeps no snapshot: stop the writers, or use mongodump.';
+  'MongoDB was written to meanwhile and keeps no snapshot: stop the writers, or use mongodump.';
 
 /** Reads that all see one moment. */
 interface Snapshot {

@@ -73,6 +73,7 @@ export const INDEXES: Partial<Record<CollectionName, IndexDescription[]>> = {
     { name: 'changes', key: { tenant: 1, type: 1, lastUpdated: -1, id: 1, version: -1 } },
     { name: 'tokens', key: { tenant: 1, type: 1, tokens: 1, lastUpdated: -1, _id: 1 } },
     { name: 'tokens_by_date', key: { tenant: 1, type: 1, tokens: 1, 'lows.date': -1, _id: 1 } },
+    { name: 'by_date', key: { tenant: 1, type: 1, state: 1, 'lows.date': -1, _id: 1 } },
     { name: 'ranges', key: { tenant: 1, type: 1, 'ranges.p': 1, 'ranges.h': 1, 'ranges.l': 1 } },
     { name: 'compartment', key: { tenant: 1, compartment: 1, type: 1, lastUpdated: -1, _id: 1 } },
   ],

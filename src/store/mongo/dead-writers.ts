@@ -1,15 +1,17 @@
 // Frees a tenant that a killed process still holds. The server keeps the open transaction of a
-// client that is gone for transactionLifetimeLimitSeconds (60 by default); so every committer writes
-// down its session, and one that finds the tenant held and nothing committed for `stuckMs` ends the
-// sessions of the others. A living one that was only slow runs its group again.
+// client that is gone for transactionLifetimeLimitSeconds (60 by default); so every committer
+// writes down its session, and one that finds the tenant held and nothing committed for `stuckMs`
+// ends the sessions of the others. A living one that was only slow runs its group again.
 // https://www.mongodb.com/docs/manual/reference/command/killSessions/
-import type { ClientSession } from 'mongodb';
-import { isDuplicateKey, isNoSuchCommand } from './errors.ts';
+import { Binary, type ClientSession } from 'mongodb';
+import { isDuplicateKey, isNoSuchCommand, isTransient } from './errors.ts';
 import { idsUnder, rowId } from './row-ids.ts';
 import type { CommitterOptions } from './tenant-committer.ts';
 
 /** Registrations of killed processes are dropped when they are this old. */
 const KEPT_MS = 30 * 24 * 3600 * 1000;
+/** A slow server is no dead process: a transaction is given the time of this many replies. */
+const REPLIES = 30;
 
 export class DeadWriters {
   readonly #options: CommitterOptions;
@@ -18,18 +20,20 @@ export class DeadWriters {
   readonly #id: string;
   #heldSince: number | undefined;
   #commits = -1;
+  #patienceMs: number;
 
   constructor(options: CommitterOptions, tenant: string, session: ClientSession) {
     this.#options = options;
     this.#tenant = tenant;
     this.#session = session;
     this.#id = rowId(tenant, options.writer);
+    this.#patienceMs = options.stuckMs;
   }
 
   /** Writes this committer's session down. */
   async join(): Promise<void> {
     const { writers } = this.#options.collections;
-    const session = this.#session.id?.id;
+    const session = this.#session.id?.id.buffer;
     if (!session) return;
     const now = Date.now();
     try {
@@ -48,22 +52,31 @@ export class DeadWriters {
   /** The tenant was taken. */
   reset(): void {
     this.#heldSince = undefined;
+    this.#patienceMs = this.#options.stuckMs;
   }
 
   /** An attempt failed; `held`: because another transaction has the tenant. */
   async notice(held: boolean): Promise<void> {
     if (!held) return this.reset();
-    const now = Date.now();
-    if (this.#heldSince === undefined) {
-      this.#heldSince = now;
-      this.#commits = await this.#readCommits();
-      return;
+    try {
+      await this.#watch();
+    } catch (cause) {
+      // The next attempt will meet the same server.
+      if (!isTransient(cause)) throw cause;
     }
-    if (now - this.#heldSince < this.#options.stuckMs) return;
-    const before = this.#commits;
-    this.#heldSince = now;
+  }
+
+  async #watch(): Promise<void> {
+    const now = Date.now();
+    if (this.#heldSince !== undefined && now - this.#heldSince < this.#patienceMs) return;
+    const before = this.#heldSince === undefined ? Number.NaN : this.#commits;
     this.#commits = await this.#readCommits();
-    if (this.#commits === before) await this.#killOthers();
+    const replyMs = Date.now() - now;
+    this.#heldSince = now;
+    this.#patienceMs = Math.max(this.#patienceMs, REPLIES * replyMs);
+    if (this.#commits !== before) return;
+    await this.#killOthers();
+    this.#patienceMs *= 2;
   }
 
   #registered(): { _id: { $gte: string; $lt: string } } {
@@ -85,7 +98,9 @@ export class DeadWriters {
       .then((rows) => rows.filter(({ _id }) => _id !== this.#id));
     if (others.length === 0) return;
     try {
-      const sessions = others.map(({ session }) => ({ id: session }));
+      const sessions = others.map(({ session }) => ({
+        id: new Binary(session, Binary.SUBTYPE_UUID),
+      }));
       await client.db('admin').command({ killSessions: sessions });
     } catch (cause) {
       // Without this command the transaction ends when its lifetime does.

@@ -21,15 +21,21 @@ const WRITE_CONFLICT = 112;
 /** WriteConflict; ConflictingOperationInProgress: DocumentDB's name for a failed serialization. */
 const CONFLICTS = new Set([WRITE_CONFLICT, 117]);
 
-/** LockTimeout, NoSuchTransaction, TransactionTooOld */
-const TRANSACTION_LOST = [24, 251, 225];
+/**
+ * LockTimeout, TransactionTooOld, SnapshotTooOld, SnapshotUnavailable, NoSuchTransaction, and
+ * Interrupted: what a transaction meets whose session was ended.
+ */
+const TRANSACTION_LOST = [24, 225, 239, 246, 251, 11_601];
 /** The primary went away or is going: manual, "Retryable Writes" and the driver's SDAM rules. */
 const NO_PRIMARY = [
   6, 7, 89, 91, 133, 189, 262, 9001, 10_107, 10_058, 11_600, 11_602, 13_435, 13_436,
 ];
 const TRANSIENT = new Set([...CONFLICTS, ...TRANSACTION_LOST, ...NO_PRIMARY]);
-/** MaxTimeMSExpired, WriteConcernFailed/Timeout, ExceededMemoryLimit, OutOfDiskSpace, Interrupted */
-const UNAVAILABLE = new Set([...TRANSIENT, 50, 64, 100, 146, 14_031, 11_601, 261]);
+/**
+ * MaxTimeMSExpired, WriteConcernTimeout, UnsatisfiableWriteConcern, ExceededMemoryLimit,
+ * TooManyLogicalSessions, OutOfDiskSpace
+ */
+const UNAVAILABLE = new Set([...TRANSIENT, 50, 64, 100, 146, 261, 14_031]);
 /** Unauthorized, AuthenticationFailed, AtlasError */
 const REFUSED_LOGIN = new Set([13, 18, 8000]);
 /** BSONObjectTooLarge; a reply or a request over its limit */

@@ -30,8 +30,12 @@ const DEFAULTS = {
   callsMax: 20_000,
   bytesMax: 256 * 1024 * 1024,
   commitWaitMs: 20_000,
-  stuckMs: 5_000,
+  stuckMs: 8_000,
 };
+
+const NO_TRANSACTIONS =
+  'The MongoDB server has no transactions: start mongod with --replSet and run rs.initiate(), ' +
+  'or name a mongos in MONGODB_URL.';
 
 /**
  * Throws CONFIG_INVALID when the url or the server will not do, STORE_NEWER when a later version
@@ -63,14 +67,11 @@ function readHello(db: Db): Promise<Document> {
 }
 
 /**
- * Manual, "Transactions": they need a replica set (hello.setName) or a sharded cluster (hello.msg is
- * isdbgrid), and sessions (hello.logicalSessionTimeoutMinutes). Throws CONFIG_INVALID without them.
+ * Manual, "Transactions": they need a replica set (hello.setName) or a sharded cluster (hello.msg
+ * is isdbgrid), and sessions (hello.logicalSessionTimeoutMinutes). Throws CONFIG_INVALID if not so.
  */
 export function checkTransactions(hello: Document): void {
   const clustered = typeof hello.setName === 'string' || hello.msg === 'isdbgrid';
   if (clustered && typeof hello.logicalSessionTimeoutMinutes === 'number') return;
-  throw new EngineError(
-    'CONFIG_INVALID',
-    'The MongoDB server has no transactions: start mongod with --replSet and run rs.initiate(), or name a mongos in MONGODB_URL.',
-  );
+  throw new EngineError('CONFIG_INVALID', NO_TRANSACTIONS);
 }

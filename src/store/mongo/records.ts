@@ -1,5 +1,4 @@
-// The documents of each collection. Numbers are whole milliseconds or counts; bodies are ciphertext.
-import type { Binary } from 'mongodb';
+// The documents of each collection. Times are whole milliseconds; bodies are ciphertext.
 import type { MessageFormat, MessageState } from '../../model/message.ts';
 import type { Checkpoint, CredentialWrite, KeyWrite } from '../port.ts';
 
@@ -106,7 +105,8 @@ export interface CredentialDoc extends CredentialWrite {
 export interface WriterDoc {
   _id: string;
   tenant: string;
-  session: Binary;
+  /** Of its lsid. */
+  session: Uint8Array;
   at: number;
 }
 

@@ -1,6 +1,6 @@
 // Reads of resources by reference: heads, versions, history and counts. Searching is find.ts. The
-// newest version is in `resources`; a commit moves what it supersedes to `versions`. Reads look into
-// `resources` first, so a version that moves meanwhile is seen once or twice, never not at all.
+// newest version is in `resources`; a commit moves what it supersedes to `versions`. Reads look
+// into `resources` first: a version that moves meanwhile is seen once or twice, never not at all.
 import type { Filter } from 'mongodb';
 import type { Head, ResourceRef, ResourceRow } from '../port.ts';
 import type { Collections } from './collections.ts';

@@ -2,10 +2,10 @@
 // stages and writes in one transaction, and runs it again until its fate is known.
 //
 // The first write of every transaction is the tenant's document. Whoever has it is alone with the
-// tenant until commit or abort, so the checks cannot be overtaken, on servers with snapshot isolation
-// and on those that only read what is committed. It also carries the number of the last group of each
-// writer: a commit whose reply was lost is looked up there, under the same lock, before it is run
-// again. A unit is therefore neither lost nor applied twice, whatever the server forgot.
+// tenant until commit or abort, so the checks cannot be overtaken, on servers with snapshot
+// isolation and on those that only read what is committed. It also carries the number of the last
+// group of each writer: a commit whose reply was lost is looked up there, under the same lock,
+// before it is run again. A unit is neither lost nor applied twice, whatever the server forgot.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientSession, MongoClient, TransactionOptions } from 'mongodb';
 import { EngineError } from '../../model/errors.ts';

@@ -33,6 +33,8 @@ export interface ClientOptions {
 }
 
 const CALLS_MAX = 20_000;
+/** Units in one message to the writer. */
+const BATCH_UNITS = 8;
 const BYTES_MAX = 256 * 1024 * 1024;
 
 /** Joins the store that `connect()` was called on. Closing the client leaves that store open. */
@@ -83,9 +85,11 @@ class SqliteClient implements Store {
   async commit(unit: Unit): Promise<Committed> {
     this.#checkOpen();
     return this.#writer.call((n) => {
-      // All units of one turn of the event loop go in one message.
+      // The units of one turn of the event loop go together, but not all of them: a long turn would
+      // leave the writer idle, and then this thread while the writer works.
       if (this.#batch.length === 0) setImmediate(() => this.#sendBatch());
       this.#batch.push({ n, unit });
+      if (this.#batch.length >= BATCH_UNITS) this.#sendBatch();
     }, unitBytes(unit));
   }
 
@@ -108,6 +112,7 @@ class SqliteClient implements Store {
 
   #sendBatch(): void {
     const batch = this.#batch;
+    if (batch.length === 0) return;
     this.#batch = [];
     try {
       const packed = packBatch(batch);

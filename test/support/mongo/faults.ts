@@ -10,9 +10,10 @@ export interface Fault {
   /** How many meet it in a row; default 1; Infinity = until clearFaults(). */
   times?: number;
   /**
-   * lost-reply: applied, then the connection is cut. cut: cut before it is applied. half-open: never
-   * applied, never answered, the connection stays. not-primary: 10107, a transaction of it is
-   * aborted. slow: after `ms`. full: 14031. write-conflict: 112. exceeded: 50 MaxTimeMSExpired.
+   * lost-reply: applied, then the connection is cut. cut: cut before it is applied. half-open:
+   * never applied, never answered, the connection stays. not-primary: 10107. slow: after `ms`.
+   * full: 14031. write-conflict: 112. exceeded: 50 MaxTimeMSExpired. An answer that is an error
+   * aborts the transaction of its command.
    */
   kind:
     | 'lost-reply'

@@ -1,5 +1,5 @@
-// One index: its keys for a document (multikey, partial; sparse is refused), kept sorted. Uniqueness is
-// checked by collection.ts, because it depends on who looks.
+// One index: its keys for a document (multikey, partial; sparse is refused), kept sorted.
+// Uniqueness is checked by collection.ts, because it depends on who looks.
 import { ServerError } from './errors.ts';
 import { compile, type Matcher } from './match.ts';
 import type { DocRecord } from './record.ts';

@@ -205,7 +205,7 @@ function openRange(
   });
 }
 
-/** Whether the index gives the sort, after `used` fields that are fixed; undefined = it does not. */
+/** How the index gives the sort, after `used` fixed fields; undefined = it does not. */
 function direction(
   index: Index,
   used: number,

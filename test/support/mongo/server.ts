@@ -9,7 +9,8 @@
 // and double are one JavaScript number; an int64 beyond 2^53 sorts as a double), the order of
 // strings beyond the basic plane, error texts, index intersection and the racing of plans: explain
 // shows its own simple choice (planner.ts). A cursor is filled when it is opened. A multi-document
-// write outside transactions is atomic here. A commit takes no time. Operators are those of mingo.
+// write outside transactions is atomic here; one that waits for a transaction is not interrupted by
+// a stepdown or the loss of its client. A commit takes no time. Operators are those of mingo.
 // A passing test here is no proof about a real server: `npm run test:mongo` is.
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';

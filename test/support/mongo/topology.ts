@@ -71,6 +71,7 @@ export class Topology {
       maxMessageSizeBytes: MESSAGE_BYTES_MAX,
       maxWriteBatchSize: 100_000,
       localTime: new Date(),
+      logicalSessionTimeoutMinutes: 30,
       minWireVersion: 0,
       maxWireVersion: WIRE_VERSION,
       readOnly: false,
@@ -79,11 +80,10 @@ export class Topology {
     const counter = BSON.Long.fromNumber(this.#counter);
     const watched = { ...general, topologyVersion: { processId: this.#process, counter } };
     if (this.kind === 'standalone') return watched;
-    const clustered = { ...watched, logicalSessionTimeoutMinutes: 30 };
-    if (this.kind === 'mongos') return { ...clustered, msg: 'isdbgrid' };
+    if (this.kind === 'mongos') return { ...watched, msg: 'isdbgrid' };
     const me = `127.0.0.1:${this.port}`;
     return {
-      ...clustered,
+      ...watched,
       hosts: [me],
       setName: SET_NAME,
       setVersion: 1,
