@@ -56,7 +56,7 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
   let channels = byName(data.channels);
   const mappings = await openMappings(config.mappingsDir);
   tell({ kind: 'mappings', ...mappings.first });
-  const faultless = createRecent<true>(FAULTLESS_CHARS_MAX);
+  const faultless = createRecent<string>(FAULTLESS_CHARS_MAX);
   const work = startWork({
     record,
     queue,

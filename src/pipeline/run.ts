@@ -16,8 +16,8 @@ export interface PipelineContext {
   mappings: MappingSet;
   /** All faults of a resource (fhir/validate.ts). */
   validateResource(resource: unknown): Issue[];
-  /** Remembers resources without fault by their text; whoever keeps it bounds it. */
-  faultless?: Recent<true>;
+  /** Remembers texts of resources without fault by their id; whoever keeps it bounds it. */
+  faultless?: Recent<string>;
   /** true = the output lists the fate of every field. Costly. */
   account?: boolean;
 }
@@ -63,11 +63,15 @@ export function runPipeline(input: PipelineInput, context: PipelineContext): Pip
 }
 
 /** A resource that was found without a fault lately need not be looked at again. */
-function validate(resource: Resource, text: string, context: PipelineContext): Issue[] {
+function validate(
+  resource: Resource & { id: string },
+  text: string,
+  context: PipelineContext,
+): Issue[] {
   const { faultless } = context;
-  if (faultless?.get(text)) return [];
+  if (faultless?.get(resource.id) === text) return [];
   const found = context.validateResource(resource);
-  if (found.length === 0) faultless?.set(text, true, text.length);
+  if (found.length === 0) faultless?.set(resource.id, text, text.length);
   return found;
 }
 

@@ -7,6 +7,7 @@ import { openRedis, type Redis, whenReady } from '../clients/redis.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 import { type Leases, openLeases } from './lease.ts';
 import type { Depth, Drain, Queue, Wake } from './port.ts';
+import { openTeller, type Teller } from './teller.ts';
 
 export interface BullQueueOptions {
   url: string;
@@ -45,9 +46,6 @@ const TIMES: QueueTimes = {
 };
 
 const NAME = 'drain';
-/** Tokens in one call, and calls under way at once. */
-const BULK_MAX = 256;
-const BULKS_MAX = 16;
 /** BullMQ keeps the time at which a token is due in the upper bits of its score. */
 const SCORE_PER_MS = 0x1000;
 /** BullMQ gives up a token whose worker died so often. Attempts are not counted in Redis. */
@@ -79,10 +77,7 @@ class BullQueueImpl implements BullQueue {
   readonly #control: Redis;
   readonly #tokens: TokenQueue<Token>;
   readonly #refresher: NodeJS.Timeout;
-  /** Wake-ups that have not left: those of one turn of the event loop leave together. */
-  readonly #pending = new Map<string, Token>();
-  readonly #leaving = new Set<Promise<void>>();
-  #sending = 0;
+  readonly #teller: Teller;
   #drain: Drain | undefined;
   #concurrency = 0;
   #hands: Hands | undefined;
@@ -113,6 +108,12 @@ class BullQueueImpl implements BullQueue {
     });
     // The connection's own faults are reported above; each failed call is handled where it is made.
     this.#tokens.on('error', () => undefined);
+    this.#teller = openTeller({
+      waitingMax: options.waitingMax,
+      reachable: () => this.#control.status === 'ready',
+      send: (tokens) => this.#send(tokens),
+      dropped: (count) => this.#drop(count),
+    });
     this.#refresher = setInterval(() => void this.#refresh(), this.#times.refreshMs);
     this.#refresher.unref();
   }
@@ -128,15 +129,7 @@ class BullQueueImpl implements BullQueue {
 
   wake({ tenant, orderingKey }: Wake): void {
     if (this.#closed) return;
-    const id = keyOf({ tenant, orderingKey });
-    if (this.#pending.has(id)) return;
-    const room = this.#sending + this.#pending.size < this.#options.waitingMax;
-    if (!room || this.#control.status !== 'ready') {
-      this.#drop(1);
-      return;
-    }
-    this.#pending.set(id, { tenant, orderingKey });
-    if (this.#pending.size === 1) setImmediate(() => this.#flush());
+    this.#teller.tell(keyOf({ tenant, orderingKey }), { tenant, orderingKey });
   }
 
   async claimSweep(intervalMs: number): Promise<boolean> {
@@ -157,13 +150,13 @@ class BullQueueImpl implements BullQueue {
   }
 
   async close(): Promise<void> {
-    this.#flush();
+    const told = this.#teller.finish();
     this.#closed = true;
     clearInterval(this.#refresher);
     const finished = this.#hands?.worker.close().catch(() => undefined);
     if (this.#draining > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
     // The drains have ended; what Redis is not told now, it finds out by the leases.
-    await atMost(this.#times.patienceMs, [finished, this.#allTold()]);
+    await atMost(this.#times.patienceMs, [finished, told]);
     if (this.#hands) await this.#letGo(this.#hands);
     await atMost(this.#times.patienceMs, [this.#tokens.close().catch(() => undefined)]);
     this.#control.disconnect();
@@ -171,44 +164,19 @@ class BullQueueImpl implements BullQueue {
 
   // ---- telling
 
-  /** A sweep of many keys leaves piece by piece, so that Redis answers others in between. */
-  #flush(): void {
-    while (this.#pending.size > 0 && this.#leaving.size < BULKS_MAX) {
-      const tokens = [...this.#pending.entries().take(BULK_MAX)];
-      for (const [id] of tokens) this.#pending.delete(id);
-      const sent = this.#send(tokens);
-      this.#leaving.add(sent);
-      void sent.then(() => {
-        this.#leaving.delete(sent);
-        this.#flush();
-      });
-    }
-  }
-
-  async #allTold(): Promise<void> {
-    while (this.#leaving.size > 0) await Promise.all(this.#leaving);
-  }
-
   /** A token of a key that waits is dropped by Redis; one of a key that is drained waits behind. */
   async #send(tokens: [string, Token][]): Promise<void> {
-    this.#sending += tokens.length;
-    try {
-      await this.#tokens.addBulk(
-        tokens.map(([id, data]) => ({
-          name: NAME,
-          data,
-          opts: {
-            deduplication: { id, keepLastIfActive: true },
-            removeOnComplete: true,
-            removeOnFail: true,
-          },
-        })),
-      );
-    } catch {
-      this.#drop(tokens.length);
-    } finally {
-      this.#sending -= tokens.length;
-    }
+    await this.#tokens.addBulk(
+      tokens.map(([id, data]) => ({
+        name: NAME,
+        data,
+        opts: {
+          deduplication: { id, keepLastIfActive: true },
+          removeOnComplete: true,
+          removeOnFail: true,
+        },
+      })),
+    );
   }
 
   #drop(count: number): void {

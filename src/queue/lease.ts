@@ -1,5 +1,5 @@
-// Leases in Redis: one holder per key over all processes, for as long as Redis remembers. They spare
-// double work; what makes double work harmless is the store's commit.
+// Leases in Redis: one holder per key over all processes, for as long as Redis remembers. They
+// spare double work; what makes double work harmless is the store's commit.
 import { randomUUID } from 'node:crypto';
 import type { Redis } from '../clients/redis.ts';
 

@@ -11,7 +11,8 @@ export interface Wake {
  * Drains one key: applies its waiting messages in order and answers when the key has none left, or
  * the ms to wait before the key is tried again. It is never called twice at once for one key, as
  * long as the queue holds what it knows; a queue that forgot (a flushed Redis, a stopped process)
- * may call it twice for a moment. Then the store's commits decide, and `mayGoOn` ends the older one.
+ * may call it twice for a moment. Then the store's commits decide, and `mayGoOn` ends the older
+ * one.
  * `mayGoOn` is asked between messages: false when the queue closes, or another worker has the key;
  * the drain then answers `{ againInMs: 0 }`.
  */

@@ -120,7 +120,7 @@ function allOrNothing(store: () => Store): void {
     expect(await of({ transitions: [transition('m9')] })).toMatchObject({ state: null });
   });
 
-  it('refuses a unit whose unchanged resources have changed, and writes nothing of it', async () => {
+  it('refuses a unit whose unchanged resources have changed, writing nothing of it', async () => {
     const tenant = freshTenant();
     await store().commit({ tenant, resources: [resource('seen')] });
     const seen = { type: 'Patient', id: 'seen', version: 1 };

@@ -89,7 +89,13 @@ describe('a message that comes again', () => {
     expect(receipt?.kind).toBe(kind);
     if (receipt !== undefined && 'first' in receipt) {
       const { id, receivedAt } = before.envelope;
-      expect(receipt.first).toEqual({ id, receivedAt, state: 'received', refused: false, issues: [] });
+      expect(receipt.first).toEqual({
+        id,
+        receivedAt,
+        state: 'received',
+        refused: false,
+        issues: [],
+      });
     }
   });
 

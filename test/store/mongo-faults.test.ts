@@ -1,15 +1,21 @@
 // The MongoDB store when the server fails: whatever meets a command of a commit, its unit is
-// applied exactly once, or not at all and the caller is told. On the stand-in, whose faults are scripted.
+// applied exactly once, or not at all and the caller is told. On the stand-in, whose faults are
+// scripted.
 import { MongoClient } from 'mongodb';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type MongoOptions, openMongoStore } from '../../src/store/mongo/open.ts';
 import type { Store, Unit } from '../../src/store/port.ts';
 import { type Fault, type StandIn, startMongoStandIn } from '../support/mongo/server.ts';
-import { freshTenant, message } from '../support/store-units.ts';
+import { freshTenant, message, randomFrom } from '../support/store-units.ts';
 import { expectWhole, processesSuite, wholeUnit } from './mongo-processes.ts';
 
 const TUNING = { selectionTimeoutMs: 3_000, replyTimeoutMs: 1_000, stuckMs: 400 };
 const DATABASE = 'faults';
+const COMMANDS = ['findAndModify', 'find', 'insert', 'update', 'commitTransaction'] as const;
+const KINDS = ['lost-reply', 'cut', 'not-primary', 'write-conflict'] as const;
+const UNITS = 250;
+/** Set to a printed seed to replay it. */
+const SEED: number | undefined = undefined;
 
 let server: StandIn;
 let store: Store;
@@ -28,9 +34,8 @@ afterAll(async () => {
 });
 
 describe('a fault at one command of a commit', () => {
-  const commands = ['findAndModify', 'find', 'insert', 'update', 'commitTransaction'];
   const kinds: Fault['kind'][] = ['lost-reply', 'cut', 'not-primary', 'half-open'];
-  const rows = commands.flatMap((on) => kinds.map((kind) => ({ on, kind })));
+  const rows = COMMANDS.flatMap((on) => kinds.map((kind) => ({ on, kind })));
   it.each(rows)('applies the unit once: $kind at $on', async ({ on, kind }) => {
     const tenant = freshTenant();
     await store.commit(wholeUnit(tenant));
@@ -131,6 +136,29 @@ describe('a server that goes and comes', () => {
     await hasty.commit(wholeUnit(tenant, 2));
     await expectWhole(hasty, tenant, 2);
     await hasty.close();
+  });
+});
+
+describe('faults at random', () => {
+  const seed = SEED ?? Math.floor(Math.random() * 2 ** 31);
+  it(`loses and doubles nothing: three processes, seed ${seed}`, async () => {
+    const random = randomFrom(seed);
+    const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+    const tenant = freshTenant();
+    const stores = await Promise.all([open(), open(), open()]);
+    const commits: Promise<unknown>[] = [];
+    for (let n = 0; n < UNITS; n++) {
+      if (random() < 0.15)
+        server.fault({ on: pick(COMMANDS), kind: pick(KINDS), nth: 1 + (n % 3) });
+      if (random() < 0.01) server.stepDown(50);
+      commits.push(pick(stores).commit(wholeUnit(tenant, n)));
+      if (random() < 0.3) await new Promise((resolve) => setTimeout(resolve, 3));
+    }
+    const answers = await Promise.allSettled(commits);
+    expect(answers.filter(({ status }) => status === 'rejected')).toEqual([]);
+    server.clearFaults();
+    await expectWhole(store, tenant, UNITS);
+    await Promise.all(stores.map((opened) => opened.close()));
   });
 });
 

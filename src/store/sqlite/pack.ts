@@ -1,5 +1,6 @@
-// How units cross to the writer thread: their bytes laid into one buffer that is moved, and all else
-// as one JSON text. A structured clone of the objects costs several times as much on both sides.
+// How units cross to the writer thread: their bytes laid into one buffer that is moved, and all
+// else as one JSON text. A structured clone of the objects costs several times as much on both
+// sides.
 import type { Sealed, Unit } from '../port.ts';
 import type { CommitBatch } from './protocol.ts';
 
