@@ -41,10 +41,14 @@ export async function connectMongo(target: MongoTarget): Promise<MongoConnection
 function makeClient(target: MongoTarget): MongoClient {
   const options: MongoClientOptions = {
     appName: 'artery',
+    // Manual, "Retryable Writes" and "Retryable Reads": single operations survive one election.
     retryWrites: true,
     retryReads: true,
+    // Manual, "Write Concern": what a majority has, no election takes back.
     writeConcern: { w: 'majority' },
+    // Manual, "Read Concern 'majority'": nothing is read that could still be rolled back.
     readConcern: { level: 'majority' },
+    // Manual, "Transactions", "Read Preference": the only one that they take.
     readPreference: 'primary',
     serverSelectionTimeoutMS: target.selectionTimeoutMs ?? SELECTION_TIMEOUT_MS,
     connectTimeoutMS: target.selectionTimeoutMs ?? SELECTION_TIMEOUT_MS,

@@ -65,12 +65,12 @@ interface Hands {
 
 /** Opens the queue; resolves also when Redis does not answer yet. */
 export async function openBullQueue(options: BullQueueOptions): Promise<BullQueue> {
-  const queue = new BullQueueImpl(options);
+  const queue = new RedisQueue(options);
   await queue.opened();
   return queue;
 }
 
-class BullQueueImpl implements BullQueue {
+class RedisQueue implements BullQueue {
   readonly #options: BullQueueOptions;
   readonly #times: QueueTimes;
   readonly #prefix: string;
@@ -200,6 +200,7 @@ class BullQueueImpl implements BullQueue {
     const { leaseMs } = this.#times;
     const fault = (code: string) => this.#reportFault(code);
     const redis = openRedis({ url: this.#options.url, use: 'worker', fault });
+    redis.on('ready', () => this.#reportReady());
     const leases = openLeases(redis, this.#prefix, leaseMs);
     const worker = new Worker<Token>(NAME, (job, id) => this.#take(job, id ?? '', leases), {
       connection: redis,

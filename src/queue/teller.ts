@@ -1,5 +1,5 @@
-// Gathers wake-ups and lets them leave in pieces, each key once: those of one turn of the event loop
-// together, those of a long sweep one after the other. What cannot leave is dropped and counted.
+// Gathers wake-ups and lets them leave in pieces, each key once: those of one turn of the event
+// loop together, those of a long sweep one after the other. What cannot leave is dropped, counted.
 import type { Wake } from './port.ts';
 
 export interface TellerOptions {

@@ -106,11 +106,14 @@ function key(orderingKey: string): Wake {
   return { tenant: 'default', orderingKey };
 }
 
-/** Waits for a condition; fails after ten seconds. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 10_000;
+/** Waits for a condition; fails after ten seconds, or as many ms as are given. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  ms = 10_000,
+): Promise<void> {
+  const end = Date.now() + ms;
   while (!(await condition())) {
-    if (Date.now() > end) throw new Error('the condition did not come true within 10 s');
+    if (Date.now() > end) throw new Error(`the condition did not come true within ${ms} ms`);
     await sleep(2);
   }
 }

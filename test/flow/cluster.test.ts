@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runArtery } from '../commands/program.ts';
 import { until } from '../contract/queue.ts';
+import { pause, startChild } from '../support/child.ts';
 import { newFolder, openTestEngine, removeFolders, type TestEngine } from '../support/engine.ts';
 import { adt } from '../support/messages.ts';
 import { type StandIn, startMongoStandIn } from '../support/mongo/server.ts';
@@ -76,14 +77,31 @@ describe.skipIf(WITHOUT_REDIS)(`roles apart over MongoDB and Redis${WHY_SKIPPED}
     await until(async () => (await receiver.request('GET', '/readyz')).status === 200);
   });
 
-  it('leave no work behind when one worker stops', async () => {
-    const [receiver, worker, , reader] = open;
-    if (!receiver || !worker || !reader) throw new Error('they did not start');
-    const messages = Array.from({ length: 40 }, (_, n) => adt({ id: `D-${n}`, pid: `P${n % 3}` }));
+  it('leave no work behind when workers stop by SIGTERM or are killed', async () => {
+    const [receiver, , , reader] = open;
+    if (!receiver || !reader) throw new Error('they did not start');
+    const children = [1, 2].map(() => startChild(newFolder(), environment, ['--role', 'work']));
+    await Promise.all(children.map(({ ready }) => ready));
+    for (const worker of open.splice(1, 2)) await worker.stop();
+    const messages = Array.from({ length: 60 }, (_, n) => adt({ id: `D-${n}`, pid: `P${n % 3}` }));
     const sending = receiver.send('adt-inbound', ...messages);
-    await worker.stop();
-    open.splice(open.indexOf(worker), 1);
+    await pause(150);
+    const replacement = startChild(newFolder(), environment, ['--role', 'work']);
+    expect(await children[0]?.stop()).toBe(0);
+    await children[1]?.kill();
     await sending;
-    await reader.settle();
-  });
+    await replacement.ready;
+    await until(async () => (await waitingAt(reader)) === 0, 60_000);
+    expect(await replacement.stop()).toBe(0);
+    const { messages: done } = await reader.get('/admin/messages?state=processed&limit=200');
+    expect(done).toHaveLength(30 + 1 + 60);
+    const verified = await reader.request('POST', '/admin/audit/verify', { body: '{}' });
+    const audit = verified.json;
+    expect(audit.ok, JSON.stringify(audit.fault)).toBe(true);
+  }, 90_000);
 });
+
+async function waitingAt(reader: TestEngine): Promise<number> {
+  const { messages } = await reader.get('/admin/messages?state=received&limit=1');
+  return messages.length;
+}

@@ -162,6 +162,24 @@ describe('faults at random', () => {
   });
 });
 
+describe('a slow server', () => {
+  it('is not taken for a dead process', async () => {
+    const tenant = freshTenant();
+    const stores = await Promise.all([open(), open(), open()]);
+    await Promise.all(stores.map((opened, n) => opened.commit(wholeUnit(tenant, n))));
+    server.resetCounts();
+    server.fault({ on: '*', kind: 'slow', ms: 60, times: Number.POSITIVE_INFINITY });
+    const commits = Array.from({ length: 12 }, async (_, n) => {
+      await stores[n % 3]?.commit(wholeUnit(tenant, n + 3));
+    });
+    await Promise.all(commits);
+    server.clearFaults();
+    expect(server.counts().killSessions ?? 0).toBe(0);
+    await expectWhole(store, tenant, 15);
+    await Promise.all(stores.map((opened) => opened.close()));
+  });
+});
+
 describe('a full disk', () => {
   it('refuses commits, answers reads, and goes on when there is room', async () => {
     const tenant = freshTenant();

@@ -175,11 +175,11 @@ function bare(command: Document): Document {
 }
 
 /** All `stage` names of the winning plans, however deep they stand in the answer. */
-function stagesOf(explained: unknown, within = ''): string[] {
+function stagesOf(explained: unknown): string[] {
   if (typeof explained !== 'object' || explained === null) return [];
   return Object.entries(explained).flatMap(([name, value]) => {
     if (name === 'rejectedPlans' || name === 'command') return [];
     if (name === 'stage' && typeof value === 'string') return [value];
-    return stagesOf(value, within || name);
+    return stagesOf(value);
   });
 }

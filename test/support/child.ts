@@ -33,10 +33,15 @@ export interface Ready {
 }
 
 /** Starts `artery start` on `folder`/data; `environment` is added to a quiet default. */
-export function startChild(folder: string, environment: Record<string, string> = {}): Child {
+export function startChild(
+  folder: string,
+  environment: Record<string, string> = {},
+  argv: string[] = [],
+): Child {
   const dataDir = join(folder, 'data');
   const begun = performance.now();
-  const child = spawn(process.execPath, [join(projectDir(), 'src', 'main.ts'), 'start', '--json'], {
+  const main = join(projectDir(), 'src', 'main.ts');
+  const child = spawn(process.execPath, [main, 'start', '--json', ...argv], {
     cwd: projectDir(),
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {

@@ -160,7 +160,7 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 function isFileFault(thrown: unknown): boolean {
-  return thrown instanceof Error && 'syscall' in thrown && 'path' in thrown;
+  return thrown instanceof Error && 'syscall' in thrown;
 }
 
 function unavailable(cause: unknown): EngineError {

@@ -19,7 +19,8 @@ export class DeadWriters {
   readonly #session: ClientSession;
   readonly #id: string;
   #heldSince: number | undefined;
-  #commits = -1;
+  /** Commits of the tenant when it was last looked at, since it is held. */
+  #commits: number | undefined;
   #patienceMs: number;
 
   constructor(options: CommitterOptions, tenant: string, session: ClientSession) {
@@ -52,6 +53,7 @@ export class DeadWriters {
   /** The tenant was taken. */
   reset(): void {
     this.#heldSince = undefined;
+    this.#commits = undefined;
     this.#patienceMs = this.#options.stuckMs;
   }
 
@@ -68,8 +70,9 @@ export class DeadWriters {
 
   async #watch(): Promise<void> {
     const now = Date.now();
-    if (this.#heldSince !== undefined && now - this.#heldSince < this.#patienceMs) return;
-    const before = this.#heldSince === undefined ? Number.NaN : this.#commits;
+    this.#heldSince ??= now;
+    if (now - this.#heldSince < this.#patienceMs) return;
+    const before = this.#commits;
     this.#commits = await this.#readCommits();
     const replyMs = Date.now() - now;
     this.#heldSince = now;

@@ -2,7 +2,7 @@
 import type { Filter } from 'mongodb';
 import type { IntakeFilter, IntakeRow, IntakeStore } from '../port.ts';
 import type { Collections } from './collections.ts';
-import { type IntakeDoc, TENANTS_MAX } from './records.ts';
+import type { IntakeDoc } from './records.ts';
 import { rowId } from './row-ids.ts';
 
 export async function getMessage(
@@ -108,11 +108,6 @@ export async function countIntake(
     counts.push({ ...row, oldest: first?.receivedAt ?? 0 });
   }
   return counts;
-}
-
-/** Place of a message among all of its tenant, from 1; for people and benches. */
-export function arrivalNumber(seq: number): number {
-  return Math.floor(seq / TENANTS_MAX);
 }
 
 function toIntakeRow(row: IntakeDoc): IntakeRow {

@@ -30,7 +30,7 @@ const DEFAULTS = {
   callsMax: 20_000,
   bytesMax: 256 * 1024 * 1024,
   commitWaitMs: 20_000,
-  stuckMs: 8_000,
+  stuckMs: 4_000,
 };
 
 const NO_TRANSACTIONS =

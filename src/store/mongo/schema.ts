@@ -1,12 +1,16 @@
 // Makes the collections and indexes and brings an older database up to them. Any number of
 // processes may do so at once: each step may be repeated. A released step is never edited.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Db } from 'mongodb';
 import { EngineError } from '../../model/errors.ts';
-import { COLLECTION_NAMES, type Collections, INDEXES } from './collections.ts';
-import { isDuplicateKey, isNamespaceExists } from './errors.ts';
+import { COLLECTION_NAMES, type CollectionName, type Collections, INDEXES } from './collections.ts';
+import { isDuplicateKey, isNamespaceExists, isWriteConflict } from './errors.ts';
 
 /** Steps beyond collections and indexes: the one at `index` leads to version `index + 1`. */
 const MIGRATIONS: ((collections: Collections) => Promise<void>)[] = [async () => undefined];
+
+const CREATE_TRIES = 10;
+const CREATE_DELAY_MS = 200;
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
@@ -25,10 +29,7 @@ export async function migrate(db: Db, collections: Collections): Promise<void> {
   }
   // Collections are made first: one that a transaction would have to make takes exclusive locks.
   for (const name of COLLECTION_NAMES) await createCollection(db, name);
-  for (const name of COLLECTION_NAMES) {
-    const indexes = INDEXES[name];
-    if (indexes) await db.collection(name).createIndexes(indexes);
-  }
+  for (const name of COLLECTION_NAMES) await createIndexes(db, name);
   for (let version = found + 1; version <= SCHEMA_VERSION; version++) {
     await MIGRATIONS[version - 1]?.(collections);
     await writeVersion(collections, version);
@@ -46,6 +47,21 @@ async function createCollection(db: Db, name: string): Promise<void> {
     await db.createCollection(name);
   } catch (cause) {
     if (!isNamespaceExists(cause)) throw cause;
+  }
+}
+
+/** Processes that start together may stand in each other's way. */
+async function createIndexes(db: Db, name: CollectionName): Promise<void> {
+  const indexes = INDEXES[name];
+  if (!indexes) return;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await db.collection(name).createIndexes(indexes);
+      return;
+    } catch (cause) {
+      if (!isWriteConflict(cause) || tries >= CREATE_TRIES) throw cause;
+      await sleep(Math.random() * CREATE_DELAY_MS);
+    }
   }
 }
 

@@ -48,6 +48,10 @@ const TRANSACTION: TransactionOptions = {
 const COMMIT_TRIES = 3;
 const FIRST_DELAY_MS = 2;
 const DELAY_MS_MAX = 250;
+const HELD_DELAY_MS_MAX = 12;
+/** Between two groups, where others committed lately: they would never find the tenant free. */
+const YIELD_MS = 2;
+const ACTIVE_MS = 2_000;
 /** Entries of writers that were closed or killed leave the tenant's document after a day. */
 const WRITER_KEPT_MS = 24 * 3600 * 1000;
 
@@ -64,6 +68,7 @@ export class TenantCommitter {
   readonly #session: ClientSession;
   readonly #dead: DeadWriters;
   #ready = false;
+  #shared = false;
   #group = 0;
 
   constructor(options: CommitterOptions, tenant: string) {
@@ -75,6 +80,7 @@ export class TenantCommitter {
 
   /** Outcomes in the order of `units`. Throws what the driver threw when no commit was reached. */
   async commit(units: Unit[]): Promise<Outcome[]> {
+    if (this.#shared) await sleep(YIELD_MS);
     this.#group += 1;
     const sent: Sent = { outcomes: undefined };
     const deadline = Date.now() + this.#options.commitWaitMs;
@@ -86,11 +92,15 @@ export class TenantCommitter {
         const again = sent.outcomes !== undefined || isTransient(cause);
         if (!again || Date.now() >= deadline) throw cause;
         await this.#dead.notice(isWriteConflict(cause));
-        await sleep(
-          Math.random() * Math.min(DELAY_MS_MAX, FIRST_DELAY_MS * 2 ** Math.min(lost, 8)),
-        );
+        await sleep(this.#delay(lost, isWriteConflict(cause)));
       }
     }
+  }
+
+  /** Others' transactions are short; a server that is away is asked less and less often. */
+  #delay(lost: number, held: boolean): number {
+    const most = held ? HELD_DELAY_MS_MAX : DELAY_MS_MAX;
+    return Math.random() * Math.min(most, FIRST_DELAY_MS * 2 ** Math.min(lost, 8));
   }
 
   async close(): Promise<void> {
@@ -151,6 +161,7 @@ export class TenantCommitter {
     const others = head.writers.filter(
       (row) => row.writer !== writer && row.at > now - WRITER_KEPT_MS,
     );
+    this.#shared = others.some((row) => row.at > now - ACTIVE_MS);
     head.writers = [...others, { writer, group: this.#group, at: now }];
   }
 

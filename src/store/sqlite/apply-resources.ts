@@ -3,20 +3,15 @@
 import { EngineError } from '../../model/errors.ts';
 import { CommitConflict, type ResourceRef, type ResourceWrite } from '../port.ts';
 import { spanOf } from './spans.ts';
-import type { WriterState } from './writer-state.ts';
+import type { StoredHead, WriterState } from './writer-state.ts';
 
 export const LIVE = 0;
 const DELETED = 1;
 const FORGOTTEN = 2;
 const TOKEN = /^[0-9a-f]{16}$/;
 
-interface Stored {
-  rid: number;
-  version: number;
-  state: number;
-}
 /** One per write: the stored head; undefined = there is none, or an earlier write makes it. */
-export type CheckedResources = (Stored | undefined)[];
+export type CheckedResources = (StoredHead | undefined)[];
 
 /** Only reads. Throws CommitConflict `version`, INTERNAL where a write breaks the port's rules. */
 export function checkResources(
@@ -69,11 +64,10 @@ function findHead(
   state: WriterState,
   tenant: number | undefined,
   ref: { type: string; id: string },
-): Stored | undefined {
+): StoredHead | undefined {
   const cid = tenant === undefined ? undefined : state.findCollection(tenant, ref.type);
   if (cid === undefined) return undefined;
-  const sql = 'SELECT rid, version, state FROM resources WHERE cid = ? AND id = ?';
-  return state.db.one<Stored>(sql, cid, ref.id);
+  return state.findHead(cid, ref.id);
 }
 
 export function writeResources(
@@ -82,16 +76,19 @@ export function writeResources(
   writes: ResourceWrite[],
   checked: CheckedResources,
 ): void {
-  const written = new Map<string, Stored>();
+  const written = new Set<string>();
   writes.forEach((write, index) => {
     const key = `${write.type}/${write.id}`;
     const cid = state.internCollection(tenant, write.type);
-    const old = written.get(key) ?? checked[index];
+    // What an earlier write of this unit has made was not there when the unit was checked.
+    const old = written.has(key) ? state.findHead(cid, write.id) : checked[index];
     const vid = state.nextVid();
     const rid = old ? updateHead(state, cid, vid, write, old) : insertHead(state, cid, vid, write);
     writeVersion(state, cid, rid, vid, write);
     if (!write.deleted) writeIndex(state, cid, rid, write);
-    written.set(key, { rid, version: write.version, state: write.deleted ? DELETED : LIVE });
+    const head = { rid, version: write.version, state: write.deleted ? DELETED : LIVE };
+    state.moveHead(cid, write.id, head);
+    written.add(key);
   });
 }
 
@@ -116,7 +113,7 @@ function updateHead(
   cid: number,
   vid: number,
   write: ResourceWrite,
-  old: Stored,
+  old: StoredHead,
 ): number {
   state.countLive(cid, (write.deleted ? 0 : 1) - (old.state === LIVE ? 1 : 0));
   state.db.run(
@@ -187,4 +184,5 @@ export function forgetIndex(state: WriterState, tenant: number, compartment: str
     state.db.run('UPDATE resources SET state = ? WHERE rid = ?', FORGOTTEN, row.rid);
     state.countLive(row.cid, -1);
   }
+  state.forgetHeads();
 }

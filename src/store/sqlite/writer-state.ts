@@ -5,6 +5,14 @@ import type { Connection } from './connection.ts';
 
 /** Entries per cache; beyond it the cache is emptied and filled anew. */
 const CACHE_MAX = 20_000;
+const HEADS_MAX = 100_000;
+
+/** Head of a resource: row, newest version, and 0 live, 1 deleted, 2 forgotten. */
+export interface StoredHead {
+  rid: number;
+  version: number;
+  state: number;
+}
 
 export interface ChainHead {
   seq: number;
@@ -20,6 +28,7 @@ export class WriterState {
   readonly #collections = new Map<string, number>();
   readonly #fields = new Map<string, number>();
   readonly #chains = new Map<number, ChainHead>();
+  readonly #heads = new Map<string, StoredHead>();
   readonly #live = new Map<number, number>();
   readonly #tallies = new Map<string, { key: [number, number, number]; delta: number }>();
 
@@ -63,6 +72,23 @@ export class WriterState {
       `${cid}|${param}`,
       () => this.db.one<{ n: number }>(select, cid, param)?.n ?? this.db.run(insert, cid, param),
     );
+  }
+
+  /** This thread alone writes, so what it wrote or read last is what is stored. */
+  findHead(cid: number, id: string): StoredHead | undefined {
+    const sql = 'SELECT rid, version, state FROM resources WHERE cid = ? AND id = ?';
+    const read = () => this.db.one<StoredHead>(sql, cid, id);
+    return recall(this.#heads, `${cid}/${id}`, read, HEADS_MAX);
+  }
+
+  moveHead(cid: number, id: string, head: StoredHead): void {
+    if (this.#heads.size >= HEADS_MAX) this.#heads.clear();
+    this.#heads.set(`${cid}/${id}`, head);
+  }
+
+  /** After heads were changed by other means than moveHead. */
+  forgetHeads(): void {
+    this.#heads.clear();
   }
 
   chainHead(tenant: number): ChainHead {
@@ -118,6 +144,7 @@ export class WriterState {
   forgetAll(): void {
     const caches = [this.#names, this.#collections, this.#fields, this.#chains, this.#live];
     for (const cache of caches) cache.clear();
+    this.#heads.clear();
     this.#tallies.clear();
     this.#lastVid = 0;
   }
@@ -133,11 +160,11 @@ export class WriterState {
 }
 
 /** The cached value, or what `read` answers; `undefined` is not cached. */
-function recall<K, V>(cache: Map<K, V>, key: K, read: () => V): V {
+function recall<K, V>(cache: Map<K, V>, key: K, read: () => V, max = CACHE_MAX): V {
   const known = cache.get(key);
   if (known !== undefined) return known;
   const value = read();
-  if (cache.size >= CACHE_MAX) cache.clear();
+  if (cache.size >= max) cache.clear();
   if (value !== undefined) cache.set(key, value);
   return value;
 }
