@@ -61,6 +61,13 @@ export class AttemptKeys {
     return key;
   }
 
+  /** A key that `of` has given before. */
+  given(compartment: string | null): SealingKey {
+    const known = this.#keys.get(compartment);
+    if (known === undefined) throw new EngineError('INTERNAL', 'A key was not asked for.');
+    return known;
+  }
+
   /** `unit.keys`: the new ones. */
   writes(): NonNullable<SealingKey['write']>[] {
     return [...this.#keys.values()].flatMap(({ write }) => (write === undefined ? [] : [write]));

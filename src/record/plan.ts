@@ -83,21 +83,26 @@ export class WritePlan {
     return stored.head;
   }
 
-  /** Notes one resource to be folded onto what is stored, behind those noted before it. */
-  async apply(mapped: MappedResource): Promise<void> {
-    const { resource } = mapped;
-    const slot = this.#slot({ type: resource.resourceType, id: resource.id });
-    if (slot.mapped.length === 0) {
-      await this.#dropForgotten(slot, await this.#keys.of(mapped.compartment));
+  /** Notes resources to be folded onto what is stored, each behind those noted before it. */
+  async apply(all: MappedResource[]): Promise<void> {
+    for (const compartment of new Set(all.map((mapped) => mapped.compartment))) {
+      await this.#keys.of(compartment);
     }
-    const exists = slot.mapped.length > 0 || (slot.stored?.text ?? '') !== '';
-    if (mapped.mode !== 'create-only' || !exists) slot.mapped.push(mapped);
+    for (const mapped of all) {
+      const slot = this.#slot({ type: mapped.resource.resourceType, id: mapped.resource.id });
+      const key = this.#keys.given(mapped.compartment);
+      if (slot.mapped.length === 0 && mayBeForgotten(slot, key)) await this.#dropForgotten(slot);
+      const exists = slot.mapped.length > 0 || (slot.stored?.text ?? '') !== '';
+      if (mapped.mode !== 'create-only' || !exists) slot.mapped.push(mapped);
+    }
   }
 
   /** Outcome of a loaded resource, and its new version sealed when it has changed. */
-  async finish(
-    ref: ResourceRef,
-  ): Promise<{ written: WrittenResource; write?: ResourceWrite; content?: Identified }> {
+  finish(ref: ResourceRef): {
+    written: WrittenResource;
+    write?: ResourceWrite;
+    content?: Identified;
+  } {
     const slot = this.#slot(ref);
     const { stored, mapped } = slot;
     const version = stored?.head.version ?? 0;
@@ -117,7 +122,7 @@ export class WritePlan {
       return { ...unchanged, content };
     }
     const { compartment } = last;
-    const key = await this.#keys.of(compartment);
+    const key = this.#keys.given(compartment);
     const write = sealVersion(this.#record, this.#tenant, key, {
       resource: content,
       text,
@@ -149,9 +154,9 @@ export class WritePlan {
   }
 
   /** A cached text under a key that was destroyed meanwhile must not live on in a new version. */
-  async #dropForgotten(slot: Slot, key: SealingKey): Promise<void> {
+  async #dropForgotten(slot: Slot): Promise<void> {
     const { stored } = slot;
-    if (stored === undefined || stored.text === '' || stored.keyId === key.id) return;
+    if (stored === undefined) return;
     try {
       await this.#record.keyring.forOpening(this.#tenant.tenant, stored.keyId);
     } catch (thrown) {
@@ -180,6 +185,10 @@ export class WritePlan {
     const bytes = cached.text.length + cached.source.length + ENTRY_BYTES;
     this.#record.resources.set(place, cached, bytes);
   }
+}
+
+function mayBeForgotten({ stored }: Slot, key: SealingKey): boolean {
+  return stored !== undefined && stored.text !== '' && stored.keyId !== key.id;
 }
 
 /** Equal sources folded onto what came of the first one change nothing: folding is idempotent. */

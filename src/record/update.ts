@@ -63,8 +63,8 @@ async function save(
     record.resources.delete(plan.placeOf(ref));
     await plan.load([ref]);
     checkMatch(plan.versionOf(ref), ifMatch);
-    await plan.apply(mapped);
-    const { written, write, content } = await plan.finish(ref);
+    await plan.apply([mapped]);
+    const { written, write, content } = plan.finish(ref);
     const head = write === undefined ? plan.headOf(ref) : headOf(write);
     if (write !== undefined) {
       const unit = { tenant: principal.tenant, resources: [write], keys: keys.writes() };

@@ -66,8 +66,8 @@ async function attemptWrite(attempt: Attempt): Promise<WrittenResource[]> {
   const provenance = output.resources.find(({ resource }) => resource.id === own);
   const mapped = output.resources.filter((item) => item !== provenance);
   await plan.load(output.resources.map(refOf));
-  for (const item of mapped) await plan.apply(item);
-  const { written, writes } = await finishAll(plan, mapped.map(refOf));
+  await plan.apply(mapped);
+  const { written, writes } = finishAll(plan, mapped.map(refOf));
   if (provenance !== undefined) {
     const patients = mapped.filter(({ compartment }) => compartment !== null).map(refOf);
     const about = new Set(patients.map(({ type, id }) => `${type}/${id}`));
@@ -100,16 +100,16 @@ function isBefore({ row }: OpenedMessage, compartment: string, key: SealingKey):
   return row.receivedAt <= key.forgottenAt;
 }
 
-async function finishAll(
+function finishAll(
   plan: WritePlan,
   refs: ResourceRef[],
-): Promise<{ written: WrittenResource[]; writes: ResourceWrite[] }> {
+): { written: WrittenResource[]; writes: ResourceWrite[] } {
   const byRef = new Map<string, WrittenResource>();
   const writes: ResourceWrite[] = [];
   for (const ref of refs) {
     const name = `${ref.type}/${ref.id}`;
     if (byRef.has(name)) continue;
-    const { written, write } = await plan.finish(ref);
+    const { written, write } = plan.finish(ref);
     byRef.set(name, written);
     if (write !== undefined) writes.push(write);
   }
@@ -132,8 +132,8 @@ async function finishProvenance(
   const targets = made.length > 0 ? made : written;
   const target = refsOf(targets).map((reference) => ({ reference }));
   const resource = { ...provenance.resource, target };
-  await plan.apply({ ...provenance, resource, text: undefined });
-  const finished = await plan.finish(refOf(provenance));
+  await plan.apply([{ ...provenance, resource, text: undefined }]);
+  const finished = plan.finish(refOf(provenance));
   if (finished.write !== undefined) writes.push(finished.write);
   written.push(finished.written);
 }
