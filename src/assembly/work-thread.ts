@@ -43,7 +43,7 @@ export type WorkNews =
 const INBOX_MAX = 16;
 const STATE_INTERVAL_MS = 2_000;
 /** Texts of resources that passed validation, kept so that repeats need not. */
-const FAULTLESS_CHARS_MAX = 8 * 1024 * 1024;
+const FAULTLESS_CHARS_MAX = 32 * 1024 * 1024;
 
 async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<void> {
   const { config } = data;

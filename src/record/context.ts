@@ -68,7 +68,7 @@ export interface RecordLimits {
 export const RECORD_LIMITS: RecordLimits = {
   keysCached: 20_000,
   keyRecheckMs: 3_000,
-  resourceCacheBytes: 32 * 1024 * 1024,
+  resourceCacheBytes: 64 * 1024 * 1024,
   tokensCached: 100_000,
   auditBacklogMax: 1_000,
   commitAttempts: 8,
