@@ -50,7 +50,7 @@ export const LIMITS = {
     10_000_000,
   ),
   inboxMax: count(100, 'Waiting messages of one ordering key that are read at a time.', 1_000),
-  workConcurrency: count(32, 'Ordering keys processed at the same time.', 1_024),
+  workConcurrency: count(96, 'Ordering keys processed at the same time.', 1_024),
   attemptsMax: count(8, 'Attempts at one message before it is set aside.', 100),
   firstDelayMs: ms(500, 'Wait before the second attempt; doubled each time.', 60),
   delayMsMax: ms(MINUTE_MS, 'Longest wait between two attempts.', 24 * 60),

@@ -34,7 +34,7 @@ export interface ClientOptions {
 
 const CALLS_MAX = 20_000;
 /** Units in one message to the writer. */
-const BATCH_UNITS = 8;
+const BATCH_UNITS = 24;
 const BYTES_MAX = 256 * 1024 * 1024;
 
 /** Joins the store that `connect()` was called on. Closing the client leaves that store open. */
