@@ -8,9 +8,9 @@ import { EngineError } from '../model/errors.ts';
 import { QUEUES } from '../queue/index.ts';
 import { receiveWakes } from '../queue/local.ts';
 import type { Depth, Queue, Wake } from '../queue/port.ts';
+import { STORES } from '../store/index.ts';
 import type { Store } from '../store/port.ts';
 import { openSqliteClient } from '../store/sqlite/client.ts';
-import { openSqliteStore } from '../store/sqlite/open.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 
 export interface Engine {
@@ -69,7 +69,7 @@ export function mayMakeRootKey(config: Config): boolean {
 async function openEmbedded(config: Config): Promise<Engine> {
   const folder = storeFolder(config);
   const groupUnitsMax = config.limits.storeBatchMax;
-  const store = await openSqliteStore({ folder, groupUnitsMax });
+  const store = await STORES.sqlite({ folder, groupUnitsMax });
   return {
     store,
     queue: undefined,
@@ -105,8 +105,7 @@ async function openCluster(config: Config, telemetry: Telemetry): Promise<Engine
 async function openClusterParts(config: Config, telemetry: Telemetry) {
   if (config.cluster === null) throw new Error('no cluster is configured');
   const { mongodbUrl, redisUrl } = config.cluster;
-  const { openMongoStore } = await import('../store/mongo/open.ts');
-  const store = await openMongoStore({ url: mongodbUrl });
+  const store = await STORES.mongodb({ url: mongodbUrl });
   const { waitingMax } = config.limits;
   const queue = await QUEUES.bullmq({ url: redisUrl, telemetry, waitingMax });
   return { store, queue };

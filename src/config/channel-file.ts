@@ -1,5 +1,6 @@
 // One channel file: text to YAML to a checked, frozen Channel, each fault with its line.
 // It knows nothing of the other files; clashes between files are found in channels.ts.
+
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, parse, resolve } from 'node:path';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
@@ -7,10 +8,17 @@ import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } fr
 import type { Channel } from '../model/channel.ts';
 import { type ChannelText, checkRules } from './channel-rules.ts';
 import { channelSchema } from './channel-schema.ts';
-import type { ChannelContext } from './channels.ts';
+import type { Environment } from './config.ts';
 import { expandVariables } from './expand.ts';
 import { type ConfigProblem, kindOf, problem, readFinding } from './faults.ts';
 import type { Limits } from './limits.ts';
+
+/** A Config fits. `httpPort` is taken already, no MLLP channel may use it. */
+export interface ChannelContext {
+  environment: Environment;
+  limits: Limits;
+  httpPort?: number;
+}
 
 export type ChannelFile =
   | { channel: Channel; lineOf: (path: string) => number }

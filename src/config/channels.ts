@@ -3,22 +3,14 @@
 import { readdirSync } from 'node:fs';
 import { join, parse } from 'node:path';
 import type { Channel } from '../model/channel.ts';
-import { readChannelFile } from './channel-file.ts';
-import type { Environment } from './config.ts';
+import { type ChannelContext, readChannelFile } from './channel-file.ts';
 import { type ConfigProblem, problem } from './faults.ts';
-import { defaultLimits, type Limits } from './limits.ts';
+import { defaultLimits } from './limits.ts';
 
 export interface LoadedChannels {
   /** By file name; also those with `enabled: false`. */
   channels: Channel[];
   problems: ConfigProblem[];
-}
-
-/** A Config fits. `httpPort` is taken already, no MLLP channel may use it. */
-export interface ChannelContext {
-  environment: Environment;
-  limits: Limits;
-  httpPort?: number;
 }
 
 /** Reads every `.yaml` of the folder. Never throws: an unreadable folder is a problem too. */

@@ -2,7 +2,8 @@
 // looking in an interval anyway. It reads names, sizes and times only.
 import { type Dirent, type FSWatcher, readdirSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
-import { type ChannelContext, type LoadedChannels, loadChannels } from './channels.ts';
+import type { ChannelContext } from './channel-file.ts';
+import { type LoadedChannels, loadChannels } from './channels.ts';
 
 export interface Watcher {
   close(): void;

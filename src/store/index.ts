@@ -1,6 +1,9 @@
-// The stores there are, by kind. A plain table: app.ts chooses, nothing else knows an adapter.
+// The stores there are, by kind. A plain table; MongoDB's driver is loaded when its kind is opened,
+// so that the embedded engine starts without it.
 import { openSqliteStore } from './sqlite/open.ts';
 
 export const STORES = {
   sqlite: openSqliteStore,
+  mongodb: async (options: Parameters<typeof import('./mongo/open.ts').openMongoStore>[0]) =>
+    (await import('./mongo/open.ts')).openMongoStore(options),
 };

@@ -1,7 +1,7 @@
 // /admin/audit: entries as FHIR AuditEvents, and the verification of the chain.
 import type { FastifyInstance } from 'fastify';
 import { type Anchor, readAuditEvents, verifyAudit } from '../../record/audit.ts';
-import { type Gate, principalOf } from './plugin.ts';
+import { type Gate, principalOf } from './gate.ts';
 import type { AdminServices } from './services.ts';
 
 const ANCHORS_MAX = 100_000;

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Channel } from '../../model/channel.ts';
 import { countResources } from '../../record/read.ts';
-import { type Gate, principalOf } from './plugin.ts';
+import { type Gate, principalOf } from './gate.ts';
 import type { AdminServices, ChannelStatus } from './services.ts';
 
 export function channelRoutes(app: FastifyInstance, services: AdminServices, gate: Gate): void {

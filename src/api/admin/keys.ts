@@ -7,7 +7,7 @@ import type { Principal } from '../../model/principal.ts';
 import { recordEvent } from '../../record/audit.ts';
 import { forgetPatient } from '../../record/forget.ts';
 import { rotateTenantKey } from '../../record/rotate.ts';
-import { type Gate, principalOf } from './plugin.ts';
+import { type Gate, principalOf } from './gate.ts';
 import type { AdminServices } from './services.ts';
 
 const PATIENT_ID = { type: 'string', pattern: '^[A-Za-z0-9.-]{1,64}$' };

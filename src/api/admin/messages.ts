@@ -11,7 +11,7 @@ import {
   replayMessage,
 } from '../../record/message.ts';
 import type { IntakeFilter } from '../../store/port.ts';
-import { type Gate, principalOf } from './plugin.ts';
+import { type Gate, principalOf } from './gate.ts';
 import type { AdminServices } from './services.ts';
 
 const ID = { type: 'string', pattern: '^[0-9a-f-]{36}$' };

@@ -5,7 +5,7 @@ import { parseScope, parseScopes, type Scope } from '../../access/scopes.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { Principal } from '../../model/principal.ts';
 import { createToken, listTokens, revokeToken } from '../../record/credentials.ts';
-import { type Gate, principalOf } from './plugin.ts';
+import { type Gate, principalOf } from './gate.ts';
 import type { AdminServices } from './services.ts';
 
 interface NewToken {

@@ -1,7 +1,8 @@
 // Runs a search plan: one query, or two where rows without the sort value follow the others. Pages
 // are cut by (sort value, id): ties neither repeat nor vanish. The server chooses the index.
+
+import { readCursor, writeCursor } from '../cursor.ts';
 import type { ResourceRow, SearchPlan } from '../port.ts';
-import { readCursor, writeCursor } from '../sqlite/cursor.ts';
 import type { Collections } from './collections.ts';
 import { lowField, type ResourceDoc } from './records.ts';
 import { toResourceRow } from './resource-reads.ts';

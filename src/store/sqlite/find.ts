@@ -1,9 +1,9 @@
 // Runs a search plan: from the cheapest row source when it is selective, else along an index in
 // sort order, testing each row. Pages are cut by (sort value, id): ties neither repeat nor vanish.
 import type { SQLInputValue } from 'node:sqlite';
+import { type Place, readCursor, writeCursor } from '../cursor.ts';
 import type { ResourceRow, SearchPlan } from '../port.ts';
 import type { Connection } from './connection.ts';
-import { type Place, readCursor, writeCursor } from './cursor.ts';
 import { readByVid } from './resource-reads.ts';
 import {
   filterBy,

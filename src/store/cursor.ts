@@ -1,6 +1,6 @@
 // The place where a page of a search ended: the sort value and the id of its last row.
-import { EngineError } from '../../model/errors.ts';
-import type { SearchPlan } from '../port.ts';
+import { EngineError } from '../model/errors.ts';
+import type { SearchPlan } from './port.ts';
 
 export interface Place {
   /** null = sorted by id, or the row has no value of the sort parameter. */
