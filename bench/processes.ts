@@ -1,6 +1,7 @@
 // Starts what a scenario needs, each in a process of its own: echo, Artery, load generator.
 import { type ChildProcess, execFile, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -68,7 +69,8 @@ export interface Server {
   url: string;
   ports: Record<string, number>;
   get(path: string, token?: string): Promise<Response>;
-  post(path: string, body: unknown): Promise<Response>;
+  /** GET with a bare keep-alive client, whose own time is small; answers the status. */
+  read(path: string): Promise<number>;
   /** Accepted messages that wait. */
   waiting(): Promise<number>;
   stop(): Promise<void>;
@@ -80,6 +82,7 @@ export async function startServer(roles: string): Promise<Server> {
   const child = fork(here('./server.ts'), [join(folder, 'data'), roles, SECRET]);
   const { url } = await firstMessage<{ url: string }>(child);
   const headers = { authorization: `Bearer ${SECRET}`, 'content-type': 'application/json' };
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const get = (path: string) => fetch(`${url}${path}`, { headers });
   const { channels } = (await (await get('/admin/channels')).json()) as {
     channels: { name: string; address: string }[];
@@ -90,17 +93,28 @@ export async function startServer(roles: string): Promise<Server> {
     url,
     ports: Object.fromEntries(ports),
     get,
-    post: (path, body) =>
-      fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) }),
+    read: (path) => read(`${url}${path}`, headers, agent),
     async waiting() {
       const text = await (await get('/metrics')).text();
       return Number(/^artery_intake_waiting (\d+)/m.exec(text)?.[1] ?? Number.NaN);
     },
     async stop() {
+      agent.destroy();
       await stopChild(child);
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function read(url: string, headers: Record<string, string>, agent: Agent): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { headers, agent }, (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode ?? 0));
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
 }
 
 function here(file: string): string {
