@@ -9,11 +9,11 @@ import {
   type Transition,
   type Unit,
 } from '../port.ts';
+import { checkForm } from '../port-rules.ts';
 import { type BatchState, onceOf } from './batch-state.ts';
 import { sealedBodies } from './load-state.ts';
 import { resourceId } from './row-ids.ts';
 
-const TOKEN = /^[0-9a-f]{16}$/;
 /** Room for the other fields and the index entries in a document of at most 16 MiB. */
 const BODY_BYTES_MAX = 15 * 1024 * 1024;
 
@@ -85,21 +85,6 @@ function checkResources(state: BatchState, writes: ResourceWrite[]): void {
       throw new CommitConflict({ kind: 'version', type, id, stored });
     }
     written.set(key, write.version);
-  }
-}
-
-function checkForm(write: ResourceWrite): void {
-  const sound =
-    write.version === write.expected + 1 &&
-    write.tokens.every((token) => TOKEN.test(token)) &&
-    write.ranges.every(
-      (entry) => Number.isFinite(entry.high - entry.low) && entry.low <= entry.high,
-    );
-  if (!sound) {
-    throw new EngineError(
-      'INTERNAL',
-      `The write of ${write.type}/${write.id} has a wrong version number, token or range.`,
-    );
   }
 }
 

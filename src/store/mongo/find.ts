@@ -1,12 +1,12 @@
 // Runs a search plan: one query, or two where rows without the sort value follow the others. Pages
 // are cut by (sort value, id): ties neither repeat nor vanish. The server chooses the index.
-
 import { readCursor, writeCursor } from '../cursor.ts';
 import type { ResourceRow, SearchPlan } from '../port.ts';
+import { checkPlan } from '../port-rules.ts';
 import type { Collections } from './collections.ts';
 import { lowField, type ResourceDoc } from './records.ts';
 import { toResourceRow } from './resource-reads.ts';
-import { checkPlan, planFilter, searchSteps } from './search-filter.ts';
+import { planFilter, searchSteps } from './search-filter.ts';
 
 /** Index entries are left out, but for the value that the next page starts from. */
 const ENTRIES = { tokens: 0, ranges: 0 } as const;

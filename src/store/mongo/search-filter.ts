@@ -2,7 +2,6 @@
 // of a plan becomes a value of the filter; no text of a plan becomes an operator or, but for the
 // escaped name of a sort parameter, a field.
 import type { Filter, Sort } from 'mongodb';
-import { EngineError } from '../../model/errors.ts';
 import type { RangeTest, SearchPlan } from '../port.ts';
 import { LIVE, lowField, type ResourceDoc } from './records.ts';
 import { idsUnder, resourceId } from './row-ids.ts';
@@ -17,24 +16,6 @@ export interface Place {
 export interface SearchStep {
   filter: Filter<ResourceDoc>;
   sort: Sort;
-}
-
-const TOKEN = /^[0-9a-f]{16}$/;
-const PLAN_LIMITS = { rowsMax: 10_000, tokensMax: 10_000, rangesMax: 64, idsMax: 10_000 };
-
-/** Throws BAD_REQUEST when the plan breaks a limit or form. */
-export function checkPlan(plan: SearchPlan): void {
-  const tokens = plan.tokens.flat();
-  const sound =
-    Number.isInteger(plan.limit) &&
-    plan.limit >= 1 &&
-    plan.limit <= PLAN_LIMITS.rowsMax &&
-    tokens.length <= PLAN_LIMITS.tokensMax &&
-    tokens.every((token) => TOKEN.test(token)) &&
-    plan.ranges.length <= PLAN_LIMITS.rangesMax &&
-    (plan.ids?.length ?? 0) <= PLAN_LIMITS.idsMax &&
-    (plan.compartments?.length ?? 0) <= PLAN_LIMITS.idsMax;
-  if (!sound) throw new EngineError('BAD_REQUEST', 'The search plan breaks a limit of the store.');
 }
 
 /** undefined = nothing can match. */

@@ -1,14 +1,13 @@
 // The resource part of a unit: heads, versions and index rows, and the index rows of a forgotten
 // compartment. Bodies are opaque.
-import { EngineError } from '../../model/errors.ts';
 import { CommitConflict, type ResourceRef, type ResourceWrite } from '../port.ts';
+import { checkForm } from '../port-rules.ts';
 import { spanOf } from './spans.ts';
 import type { StoredHead, WriterState } from './writer-state.ts';
 
 export const LIVE = 0;
 const DELETED = 1;
 const FORGOTTEN = 2;
-const TOKEN = /^[0-9a-f]{16}$/;
 
 /** One per write: the stored head; undefined = there is none, or an earlier write makes it. */
 export type CheckedResources = (StoredHead | undefined)[];
@@ -42,21 +41,6 @@ export function checkUnchanged(
   for (const { type, id, version } of refs) {
     const stored = findHead(state, tenant, { type, id })?.version ?? 0;
     if (stored !== version) throw new CommitConflict({ kind: 'version', type, id, stored });
-  }
-}
-
-function checkForm(write: ResourceWrite): void {
-  const sound =
-    write.version === write.expected + 1 &&
-    write.tokens.every((token) => TOKEN.test(token)) &&
-    write.ranges.every(
-      (entry) => Number.isFinite(entry.high - entry.low) && entry.low <= entry.high,
-    );
-  if (!sound) {
-    throw new EngineError(
-      'INTERNAL',
-      `The write of ${write.type}/${write.id} has a wrong version number, token or range.`,
-    );
   }
 }
 

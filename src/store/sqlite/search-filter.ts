@@ -1,8 +1,8 @@
 // The conditions of a search plan as SQL over a resource row `r`, and the row sources that can
 // drive the search. Everything that comes from a plan is a bound value, never SQL text.
 import type { SQLInputValue } from 'node:sqlite';
-import { EngineError } from '../../model/errors.ts';
 import type { RangeTest, SearchPlan } from '../port.ts';
+import { checkPlan } from '../port-rules.ts';
 import type { Connection } from './connection.ts';
 import { spanWidthMax } from './spans.ts';
 
@@ -30,9 +30,6 @@ export interface ResolvedPlan {
   sortSpans: number[];
 }
 
-const TOKEN = /^[0-9a-f]{16}$/;
-export const PLAN_LIMITS = { rowsMax: 10_000, tokensMax: 10_000, rangesMax: 64, idsMax: 10_000 };
-
 /** undefined = nothing can match. Throws BAD_REQUEST when the plan breaks a limit or form. */
 export function resolvePlan(db: Connection, plan: SearchPlan): ResolvedPlan | undefined {
   checkPlan(plan);
@@ -55,20 +52,6 @@ export function resolvePlan(db: Connection, plan: SearchPlan): ResolvedPlan | un
   const sortFid = typeof by === 'string' ? null : findField(db, cid, by.param);
   const sortSpans = sortFid === null ? [] : listSpans(db, sortFid);
   return { plan, cid, total: live, ranges, sortFid, sortSpans };
-}
-
-function checkPlan(plan: SearchPlan): void {
-  const tokens = plan.tokens.flat();
-  const sound =
-    Number.isInteger(plan.limit) &&
-    plan.limit >= 1 &&
-    plan.limit <= PLAN_LIMITS.rowsMax &&
-    tokens.length <= PLAN_LIMITS.tokensMax &&
-    tokens.every((token) => TOKEN.test(token)) &&
-    plan.ranges.length <= PLAN_LIMITS.rangesMax &&
-    (plan.ids?.length ?? 0) <= PLAN_LIMITS.idsMax &&
-    (plan.compartments?.length ?? 0) <= PLAN_LIMITS.idsMax;
-  if (!sound) throw new EngineError('BAD_REQUEST', 'The search plan breaks a limit of the store.');
 }
 
 function findField(db: Connection, cid: number, param: string): number | null {
