@@ -13,7 +13,7 @@ import { createTelemetry } from '../../src/telemetry/events.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { until } from '../contract/queue.ts';
-import type { WorkerArguments } from '../support/queue-worker.ts';
+import { STAND_STILL, type WorkerArguments } from '../support/queue-worker.ts';
 import { type RedisServer, startRedis, WHY_SKIPPED, WITHOUT_REDIS } from '../support/redis.ts';
 import { SharedInbox } from '../support/shared-inbox.ts';
 
@@ -84,9 +84,12 @@ describe.skipIf(WITHOUT_REDIS)(`two processes over one Redis${WHY_SKIPPED}`, () 
     const run = await begin({ times: { leaseMs: 600, busyMs: 100 } });
     const feeding = feed(run);
     await sleep(100);
-    run.workers[0]?.kill('SIGSTOP');
+    const [worker] = run.workers as [ChildProcess];
+    const standing = once(worker, 'message');
+    worker.send(STAND_STILL);
+    await standing;
     await sleep(1_500);
-    run.workers[0]?.kill('SIGCONT');
+    worker.kill('SIGCONT');
     await feeding;
     await settled(run);
     expectAllOnce(run);

@@ -1,5 +1,7 @@
 // A worker process for tests: drains keys of a shared inbox as flow/work.ts does, one message after
-// the other, and fails one in twenty. Arguments: one JSON object. Ends at SIGTERM.
+// the other, and fails one in twenty. Arguments: one JSON object. Ends at SIGTERM. Told STAND_STILL
+// it stops itself (SIGSTOP) just before its next message is applied, when it holds no lock of the
+// inbox: a signal from outside could come within a transaction, and block all the others.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openBullQueue, type QueueTimes } from '../../src/queue/bullmq.ts';
 import { createTelemetry } from '../../src/telemetry/events.ts';
@@ -17,6 +19,8 @@ export interface WorkerArguments {
   times: Partial<QueueTimes>;
 }
 
+export const STAND_STILL = 'stand still';
+
 const READ_MAX = 4;
 
 export async function runWorker(given: WorkerArguments): Promise<void> {
@@ -25,6 +29,7 @@ export async function runWorker(given: WorkerArguments): Promise<void> {
   const random = randomFrom(given.seed);
   const telemetry = createTelemetry(silentLogger(), createMetrics());
   const queue = await openBullQueue({ url, prefix, times, telemetry, waitingMax: 10_000 });
+  let standStill = false;
   const drain = async (key: string, mayGoOn: () => boolean) => {
     for (;;) {
       const rows = inbox.waiting(key, READ_MAX);
@@ -32,6 +37,11 @@ export async function runWorker(given: WorkerArguments): Promise<void> {
         if (!mayGoOn()) return { againInMs: 0 };
         if (random() < 0.05) return { againInMs: 10 };
         await sleep(random() * 3);
+        if (standStill) {
+          standStill = false;
+          process.send?.('standing still');
+          process.kill(process.pid, 'SIGSTOP');
+        }
         inbox.apply(seq, key, name);
       }
       if (rows.length < READ_MAX) {
@@ -52,6 +62,9 @@ export async function runWorker(given: WorkerArguments): Promise<void> {
     await queue.close();
     inbox.close();
     process.disconnect();
+  });
+  process.on('message', (word) => {
+    standStill = word === STAND_STILL;
   });
   process.send?.('ready');
   process.once('disconnect', () => process.exit(0));
