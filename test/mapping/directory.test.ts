@@ -1,4 +1,4 @@
-// Practitioners, places and organizations that values name in passing: kept over messages, and never
+// Practitioners, places and organizations that values name: kept over messages, and never
 // mixed up between them.
 import { describe, expect, it } from 'vitest';
 import type { Resource } from '../../src/model/resource.ts';
