@@ -49,16 +49,20 @@ export async function beginCopy(source: Transfer, target: Transfer): Promise<Pro
       `the ${source.label} is another or has changed: begin again with an empty target.`;
     throw new EngineError('PRECONDITION_FAILED', text);
   }
-  if (!(await target.isEmpty())) {
-    const text = `The ${target.label} holds data already: name an empty target.`;
-    throw new EngineError('PRECONDITION_FAILED', text);
-  }
+  await refuseUsed(target);
   const none = () => ({ rows: 0, sum: hex(0n) });
   const copied = Object.fromEntries(KINDS.map((kind) => [kind, none()])) as Progress['copied'];
   const [kind] = KINDS;
   const fresh: Progress = { source: source.label, state, step: 0, kind, after: null, copied };
   await target.begin(fresh);
   return fresh;
+}
+
+/** Throws PRECONDITION_FAILED when there is anything in it. */
+export async function refuseUsed(target: Transfer): Promise<void> {
+  if (await target.isEmpty()) return;
+  const text = `The ${target.label} holds data already: name an empty target.`;
+  throw new EngineError('PRECONDITION_FAILED', text);
 }
 
 /**
