@@ -32,6 +32,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await server.stop();
+  expect(server.refused).toEqual([]);
   folder.remove();
 });
 

@@ -16,7 +16,7 @@ import {
 
 const CHECKPOINT = { hash: 'ab'.repeat(32), at: T0, signature: 'signed', keyId: 'sign' };
 
-/** Two tenants whose rows have every field set to something in one of them. */
+/** Tenants whose rows have every field set to something in one of them. */
 export async function fillStore(store: Store, tenants: string[], seed: number): Promise<void> {
   const random = randomFrom(seed);
   for (const tenant of tenants) {
@@ -46,6 +46,7 @@ async function fillKeys(store: Store, tenant: string): Promise<void> {
 }
 
 async function fillMessages(store: Store, tenant: string, random: () => number): Promise<void> {
+  const commits: Promise<unknown>[] = [];
   for (let n = 0; n < 40; n++) {
     const bytes = new Uint8Array(Array.from({ length: 50 }, () => Math.floor(random() * 256)));
     const id = `m${String(n).padStart(3, '0')}`;
@@ -57,15 +58,18 @@ async function fillMessages(store: Store, tenant: string, random: () => number):
       body: { keyId: 'd/p/0', bytes },
       ...(n % 5 === 0 ? { state: 'set-aside', detail: sealed('why not') } : {}),
     });
-    await store.commit({ tenant, intake: [row] });
+    commits.push(store.commit({ tenant, intake: [row] }));
     if (n % 5 === 0 || n % 4 === 0) continue;
     const body = n % 6 === 0 ? { body: sealed('corrected', 'd/p/0') } : {};
     const move = transition(id, { attempts: n, compartment: 'p', detail: sealed('done'), ...body });
-    await store.commit({ tenant, transitions: [move], audit: [{ at: T0 + n, entry: `${n}` }] });
+    const audit = [{ at: T0 + n, entry: `${n}` }];
+    commits.push(store.commit({ tenant, transitions: [move], audit }));
   }
+  await Promise.all(commits);
 }
 
 async function fillResources(store: Store, tenant: string, random: () => number): Promise<void> {
+  const commits: Promise<unknown>[] = [];
   for (let n = 0; n < 60; n++) {
     const type = n % 3 === 0 ? 'Observation' : 'Patient';
     const compartment = n % 4 === 0 ? 'gone' : n % 4 === 1 ? 'p' : null;
@@ -80,9 +84,10 @@ async function fillResources(store: Store, tenant: string, random: () => number)
       const tokens = [token('all'), token(`n${n}`), token(`v${expected}`)];
       const body = sealed(`${type} ${n} ${expected} ${random()}`, 'd/p/0');
       const set = { type, expected, compartment, deleted, tokens, ranges, body };
-      await store.commit(writing(tenant, resource(`r-${n}`, set)));
+      commits.push(store.commit(writing(tenant, resource(`r-${n}`, set))));
     }
   }
+  await Promise.all(commits);
 }
 
 export type Dump = Record<Kind, string[]>;
@@ -106,4 +111,18 @@ function plain(row: object): string {
     if (value.type === 'Buffer') return Buffer.from(value.data).toString('hex');
     return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
   });
+}
+
+/** Opens, uses and closes. */
+export async function using<T>(
+  opening: Promise<Transfer>[],
+  use: (...opened: [Transfer, Transfer]) => Promise<T>,
+): Promise<T> {
+  const opened: Transfer[] = [];
+  try {
+    for (const one of opening) opened.push(await one);
+    return await use(...(opened as [Transfer, Transfer]));
+  } finally {
+    for (const one of opened) await one.close();
+  }
 }

@@ -1,18 +1,18 @@
-// Moving a store: SQLite -> MongoDB (stand-in) -> SQLite gives the first one again, in use and row
-// by row; what may not be moved is refused; what is not equal is found.
+// Moving a store on the stand-in: there and back, broken off and gone on with; what may not be
+// moved is refused; what is not equal is found.
 import { MongoClient } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CopyStep, copyRows } from '../../src/store/copy.ts';
 import { openMongoStore } from '../../src/store/mongo/open.ts';
 import { openMongoTransfer } from '../../src/store/mongo/transfer.ts';
-import type { Store } from '../../src/store/port.ts';
 import { openWriter } from '../../src/store/sqlite/connection.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import { openSqliteTransfer } from '../../src/store/sqlite/transfer.ts';
 import { KINDS, type Transfer } from '../../src/store/transfer.ts';
 import { type StandIn, startMongoStandIn } from '../support/mongo/server.ts';
-import { message, plan, resource, T0, token, writing } from '../support/store-units.ts';
-import { type Dump, dump, fillStore } from './copy-rows.ts';
+import { resource, writing } from '../support/store-units.ts';
+import { roundTripSuite } from './copy-round-trip.ts';
+import { type Dump, dump, fillStore, using } from './copy-rows.ts';
 import { temporaryFolder } from './folder.ts';
 
 const SEED = Date.now() % 1_000_000;
@@ -31,22 +31,9 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await server.stop();
+  expect(server.refused).toEqual([]);
   folder.remove();
 });
-
-/** Opens, uses and closes. */
-async function using<T>(
-  opening: Promise<Transfer>[],
-  use: (...opened: [Transfer, Transfer]) => Promise<T>,
-): Promise<T> {
-  const opened: Transfer[] = [];
-  try {
-    for (const one of opening) opened.push(await one);
-    return await use(...(opened as [Transfer, Transfer]));
-  } finally {
-    for (const one of opened) await one.close();
-  }
-}
 
 function target(name: string): Promise<Transfer> {
   return openSqliteTransfer(folder.path(name), 'target');
@@ -68,88 +55,9 @@ async function copyAll(from: Transfer, to: Transfer): Promise<void> {
   await to.admit();
 }
 
-describe(`SQLite to MongoDB and back, seed ${SEED}`, () => {
-  let moved: Store;
-  let back: Store;
+roundTripSuite(() => ({ url: server.url, database: 'round-trip' }));
 
-  beforeAll(async () => {
-    await using([source(), newDatabase()], copyAll);
-    await using([database('source'), target('back')], copyAll);
-    moved = await openMongoStore({ url: server.url, database: `copy${databases}` });
-    back = await openSqliteStore({ folder: folder.path('back') });
-  });
-  afterAll(async () => {
-    await moved.close();
-    await back.close();
-  });
-
-  it('has something of every kind to move', () => {
-    for (const kind of KINDS) expect(first[kind].length, kind).toBeGreaterThan(3);
-    expect(first.keys.join()).toMatch(/"destroyedAt":\d+.*"wrapped":""/);
-    expect(first.resources.join()).toContain('"forgotten":true');
-    expect(first.resources.join()).toContain('"deleted":true');
-    expect(first.intake.join()).toContain(Buffer.from('corrected').toString('hex'));
-  });
-
-  it('gives the first store again, row by row', async () => {
-    await back.close();
-    expect(await using([openSqliteTransfer(folder.path('back'), 'source')], dump)).toEqual(first);
-    back = await openSqliteStore({ folder: folder.path('back') });
-  });
-
-  it('answers reads, searches and counts as the first store does', async () => {
-    const store = await openSqliteStore({ folder: folder.path('first') });
-    const expected = await answers(store);
-    await store.close();
-    expect(await answers(moved)).toEqual(expected);
-    expect(await answers(back)).toEqual(expected);
-  });
-
-  it.each([
-    ['MongoDB', () => moved],
-    ['SQLite', () => back],
-  ])('goes on where the first store stopped: %s', async (_, opened) => {
-    const store = opened();
-    const [tenant = ''] = TENANTS;
-    const newest = (await store.intake.list(tenant, {}, 1))[0]?.seq ?? 0;
-    const head = await store.audit.head(tenant);
-    const again = store.commit({ tenant, intake: [message({ id: 'm001', dedupe: 'x' })] });
-    await expect(again).rejects.toMatchObject({ conflict: { kind: 'duplicate-message' } });
-    const done = await store.commit({
-      ...writing(tenant, resource('later', { tokens: [token('later')] })),
-      intake: [message({ id: 'later' })],
-    });
-    expect(done.intakeSeqs[0]).toBeGreaterThan(newest);
-    expect(done.auditSeq).toBe(head.seq + 1);
-    const found = await store.search.find(plan(tenant, { tokens: [[token('later')]] }));
-    expect(found.rows.map(({ id }) => id)).toEqual(['later']);
-  });
-
-  it('gives no tenant to come a number that a moved message has', async () => {
-    const seqs = first.intake.map((row) => (JSON.parse(row) as { seq: number }).seq);
-    const fresh = await moved.commit({ tenant: 'fresh', intake: [message()] });
-    expect(fresh.intakeSeqs[0]).toBeGreaterThan(Math.max(...seqs));
-  });
-});
-
-/** What the ports of a store say of both tenants. */
-async function answers(store: Store): Promise<unknown[]> {
-  const all: unknown[] = [await store.intake.waiting(0, 100), await store.audit.tenants()];
-  const counts = await store.intake.counts();
-  all.push(counts.map((row) => JSON.stringify(Object.entries(row).sort())).sort());
-  for (const tenant of TENANTS) {
-    all.push(await store.audit.head(tenant), await store.resources.counts(tenant));
-    all.push((await store.intake.inbox(tenant, 'key-4', 10)).map(({ id, seq }) => [id, seq]));
-    const ranges = [{ param: 'date', low: T0, high: T0 + 5e5, test: 'overlaps' } as const];
-    for (const set of [{ tokens: [[token('all')]] }, { ranges }, { compartments: ['gone', 'p'] }]) {
-      const { rows } = await store.search.find(plan(tenant, set));
-      all.push(rows.map(({ id, version }) => [id, version]));
-    }
-  }
-  return all;
-}
-
-describe('a move that is broken off', () => {
+describe(`a move that is broken off, seed ${SEED}`, () => {
   it('goes on behind the last page, and no page is written twice', async () => {
     const stops = [1, 2, 9, 17, 40];
     let steps = 0;
