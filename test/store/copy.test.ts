@@ -105,6 +105,29 @@ describe(`a move that is broken off, seed ${SEED}`, () => {
     },
   );
 
+  it.each(['cut', 'not-primary'] as const)('by MongoDB as source (%s) too', async (kind) => {
+    await using([source(), newDatabase()], copyAll);
+    const few = { url: server.url, database: `copy${databases}`, replyRows: 10 };
+    const finds: number[] = [];
+    for (const faults of [0, 2]) {
+      const place = `from ${kind} ${faults}`;
+      server.resetCounts();
+      await using([openMongoTransfer({ ...few, use: 'source' }), target(place)], (from, to) => {
+        let pages = 0;
+        const tell = () => {
+          pages += 1;
+          if (faults > 0 && (pages === 3 || pages === 9)) server.fault({ kind, on: 'getMore' });
+        };
+        return copyRows(from, to, { rowsMax: 20, tell }).then(() => to.admit());
+      }).finally(() => server.clearFaults());
+      finds.push(server.counts().find ?? 0);
+      const back = openSqliteTransfer(folder.path(place), 'source');
+      expect(await using([back], dump)).toEqual(first);
+    }
+    // The cursor was lost, and another opened behind what it gave.
+    expect(finds[1]).toBe((finds[0] ?? 0) + 2);
+  });
+
   it('leaves a target that cannot be opened as a store, nor moved from', async () => {
     const stop = () => {
       throw new Error('broken off');

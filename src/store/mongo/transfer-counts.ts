@@ -22,6 +22,12 @@ export async function numbersBehind({ meta }: Collections, seq: number): Promise
   return intake;
 }
 
+/** What a new tenant's counter begins with. */
+export async function firstCounter({ meta }: Collections): Promise<number> {
+  const row = await meta.findOne({ _id: 'tenants' });
+  return row?.intake ?? 0;
+}
+
 export async function fillTenant(
   collections: Collections,
   tenant: string,

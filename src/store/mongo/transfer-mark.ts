@@ -29,12 +29,14 @@ export async function takeOver(
   const own = session.id?.id.buffer;
   const mark = await meta.findOne({ _id: 'copy' });
   if (mark?.session !== undefined) {
-    const id = new Binary(mark.session, Binary.SUBTYPE_UUID);
+    const sessions = [{ id: new Binary(mark.session, Binary.SUBTYPE_UUID) }];
+    const admin = client.db('admin');
     try {
-      await client.db('admin').command({ killSessions: [{ id }] });
+      await admin.command({ killSessions: sessions });
     } catch (cause) {
-      // Without this command the transaction ends when its lifetime does.
       if (!isNoSuchCommand(cause)) throw cause;
+      // If this frees nothing, the transaction ends when its lifetime does.
+      await admin.command({ endSessions: sessions });
     }
   }
   if (own) await meta.updateOne({ _id: 'copy' }, { $set: { session: own } });

@@ -6,7 +6,7 @@ import { connectMongo, type MongoTarget } from '../../clients/mongo.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { Kind, Place, Progress, Rows, Transfer, TransferUse } from '../transfer.ts';
 import { type Collections, collectionsOf } from './collections.ts';
-import { isTransient, isUnknownCommit, translateError } from './errors.ts';
+import { isCursorGone, isTransient, isUnknownCommit, translateError } from './errors.ts';
 import { checkTransactions } from './open.ts';
 import { migrate, schemaVersion } from './schema.ts';
 import { ensureTenant } from './tenant-number.ts';
@@ -18,6 +18,8 @@ export interface MongoTransferOptions extends MongoTarget {
   use: TransferUse;
   /** Processes that have signed in as writers are known to be gone. */
   stopped?: boolean;
+  /** Documents that are asked for at once. */
+  replyRows?: number;
 }
 
 const TRANSACTION: TransactionOptions = {
@@ -25,9 +27,13 @@ const TRANSACTION: TransactionOptions = {
   writeConcern: { w: 'majority' },
   readPreference: 'primary',
 };
-const PAGE = 1_000;
+const REPLY_ROWS = 1_000;
+/** Without one more row; each waits for a primary as long as the driver does. */
+const READ_TRIES = 5;
 /** How long a page is tried: longer than a server keeps the transaction of a killed process. */
 const WRITE_WAIT_MS = 90_000;
+/** Whatever the fault is. */
+const WRITE_TRIES = 3;
 const RETRY_MS = 250;
 
 /**
@@ -49,7 +55,7 @@ export async function openMongoTransfer(options: MongoTransferOptions): Promise<
     }
     await migrate(db, collections);
     if (options.stopped !== true) await refuseWriters(collections, database);
-    return new DatabaseTransfer(client, db);
+    return new DatabaseTransfer(client, db, options.replyRows ?? REPLY_ROWS);
   } catch (cause) {
     await client.close();
     throw translateError(cause);
@@ -69,35 +75,39 @@ class DatabaseTransfer implements Transfer {
   readonly label: string;
   readonly #client: MongoClient;
   readonly #db: Db;
+  readonly #replyRows: number;
   readonly #collections: Collections;
   readonly #tenants = new Set<string>();
   /** One for all pages: starting the next transaction ends what is left of the last one. */
   #session: ClientSession | undefined;
 
-  constructor(client: MongoClient, db: Db) {
+  constructor(client: MongoClient, db: Db, replyRows: number) {
     this.label = `MongoDB database ${db.databaseName}`;
     this.#client = client;
     this.#db = db;
+    this.#replyRows = replyRows;
     this.#collections = collectionsOf(db);
   }
 
-  /** A find per page: a cursor would not live through an election. */
+  /** One cursor, as some servers sort whatever the index; opened anew behind what it gave. */
   async *rows<K extends Kind>(
     kind: K,
     after: Place | null,
   ): AsyncGenerator<{ row: Rows[K]; place: Place }> {
     let last = String(after?.[0] ?? '');
-    for (let found = PAGE; found === PAGE; ) {
-      found = 0;
+    for (let tries = 1; ; tries += 1) {
       try {
-        const page = this.#collection(kind).find({ _id: { $gt: last } as never });
-        for await (const doc of page.sort({ _id: 1 }).limit(PAGE)) {
+        const behind = this.#collection(kind).find({ _id: { $gt: last } as never });
+        for await (const doc of behind.sort({ _id: 1 }).batchSize(this.#replyRows)) {
           last = doc._id;
-          found += 1;
+          tries = 0;
           yield { row: TO_ROW[kind](doc as Docs[K]), place: [last] };
         }
+        return;
       } catch (cause) {
-        throw translateError(cause);
+        const again = isTransient(cause) || isCursorGone(cause);
+        if (!again || tries >= READ_TRIES) throw translateError(cause);
+        await sleep(Math.random() * RETRY_MS);
       }
     }
   }
@@ -173,11 +183,12 @@ class DatabaseTransfer implements Transfer {
     }
     const session = this.#session;
     const deadline = Date.now() + WRITE_WAIT_MS;
-    for (;;) {
+    for (let tries = 1; ; tries += 1) {
       try {
         return await this.#attempt(session, kind, docs, progress);
       } catch (cause) {
-        const again = isTransient(cause) || isUnknownCommit(cause);
+        // Another try does no harm; some servers say of a passing fault only that there was one.
+        const again = isTransient(cause) || isUnknownCommit(cause) || tries < WRITE_TRIES;
         if (!again || Date.now() >= deadline) throw cause;
         await sleep(Math.random() * RETRY_MS);
       }
