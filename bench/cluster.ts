@@ -154,7 +154,7 @@ class ClusterBench {
       const scenario = `${name} ${label}`;
       const [from, to] = [before[server], after[server]];
       if (from === undefined || to === undefined) {
-        return { scenario, value: Number.NaN, unit, note: 'n/a: the server does not tell' };
+        return { scenario, value: Number.NaN, unit, note: 'the server does not tell' };
       }
       const { total, most } = sentBetween(from, to);
       const aim = server === 'mongo' ? { aim: mongoAim } : {};

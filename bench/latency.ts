@@ -35,10 +35,11 @@ export async function measureLatency(
   const text = readFileSync(join(tools, 'messages', ADT), 'latin1').replace(/\r?\n/g, '\r');
   const client = await connectMllp({ host: '127.0.0.1', port });
   const samples: Promise<number>[] = [];
+  const run = Date.now().toString(36);
   // The generator warms up first, and so does this.
   await sleep(2_000);
   for (let n = 0; n < seconds * SAMPLES_PER_S; n++) {
-    samples.push(sample(client, reader, text, `S${process.pid}X${n}`));
+    samples.push(sample(client, reader, text, `S${run}${n}`));
     await sleep(1_000 / SAMPLES_PER_S);
   }
   const { refused } = await load;

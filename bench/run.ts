@@ -20,9 +20,9 @@ function print(rows: Row[]): void {
   for (const row of rows) {
     const ratio = row.echo ? row.value / row.echo : undefined;
     const parts = [
-      row.scenario.padEnd(52),
-      `${row.value.toFixed(['msg/s', 'MiB'].includes(row.unit) ? 0 : 2)} ${row.unit}`.padStart(18),
-      ratio === undefined ? ''.padStart(16) : `${ratio.toFixed(4)} of echo`.padStart(16),
+      row.scenario.padEnd(66),
+      figure(row).padStart(18),
+      ratio === undefined ? ''.padStart(14) : `${ratio.toFixed(4)} of echo`.padStart(14),
       aimOf(row, ratio),
       row.note ?? '',
     ];
@@ -30,9 +30,14 @@ function print(rows: Row[]): void {
   }
 }
 
+function figure({ value, unit }: Row): string {
+  if (Number.isNaN(value)) return 'n/a';
+  return `${value.toFixed(unit === 'msg/s' || unit === 'MiB' ? 0 : 2)} ${unit}`;
+}
+
 function aimOf({ aim, aimRatio, unit, value }: Row, ratio: number | undefined): string {
-  if (aim === undefined) return '';
-  if (unit !== 'msg/s') return `aim <= ${aim} ${unit}: ${value <= aim ? 'met' : 'MISSED'}`;
+  if (aim === undefined || Number.isNaN(value)) return '';
+  if (unit !== 'msg/s') return `aim <= ${aim}: ${value <= aim ? 'met' : 'MISSED'}`;
   const byRatio = ratio !== undefined && aimRatio !== undefined && ratio >= aimRatio;
   const met = value >= aim || byRatio;
   return `aim ${aim} or ${aimRatio} of echo: ${met ? 'met' : 'MISSED'}`;
