@@ -244,9 +244,10 @@ async function latencyRows(
   from: { port: number; reader: Server },
 ): Promise<Row[]> {
   const shape = { ratePerS: LATENCY_RATE, seconds: seconds * 3 };
-  const { p50, p99, samples, refused } = await measureLatency(tools, from, shape);
+  const { p50, p99, samples, unseen, refused } = await measureLatency(tools, from, shape);
   const scenario = `${name}: ACK to readable at ${LATENCY_RATE} msg/s`;
-  const note = `${samples} samples, refused ${refused}`;
+  const late = unseen > 0 ? `, ${unseen} not readable in time` : '';
+  const note = `${samples} samples${late}, refused ${refused}`;
   return [
     { scenario: `${scenario}, p50`, value: p50, unit: 'ms' },
     { scenario: `${scenario}, p99`, value: p99, unit: 'ms', note },
