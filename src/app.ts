@@ -20,7 +20,7 @@ import { readVersion } from './commands/version.ts';
 import { type LoadedChannels, loadChannels } from './config/channels.ts';
 import type { Config } from './config/config.ts';
 import { createRecordCheck } from './config/record-check.ts';
-import { openRootKey } from './config/root-key.ts';
+import { openRootKey, readRootKey } from './config/root-key.ts';
 import { watchChannels, watchFolder } from './config/watch.ts';
 import { formatRootKeys, makeRootKeys, parseRootKeys } from './crypto/keys.ts';
 import { uuid7Maker } from './crypto/uuid.ts';
@@ -108,7 +108,12 @@ async function openBase(
   const engine = await openEngine(config, telemetry);
   closers.push(() => engine.close());
   const { store } = engine;
-  const record = openRecord({ store, rootKeys: parseRootKeys(rootKeys), clock: Date.now });
+  const record = openRecord({
+    store,
+    rootKeys: parseRootKeys(rootKeys),
+    readRootKeys: () => parseRootKeys(readRootKey(config)),
+    clock: Date.now,
+  });
   closers.push(() => record.close());
   // A wrong root key stops the start here, not each message later.
   for (const tenant of await store.audit.tenants()) await record.keyring.tenant(tenant);

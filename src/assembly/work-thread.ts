@@ -2,6 +2,7 @@
 // main thread. What it is told and what it tells is WorkOrder and WorkNews; see work-link.ts.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
+import { readRootKey } from '../config/root-key.ts';
 import { parseRootKeys } from '../crypto/keys.ts';
 import { createRecent } from '../crypto/recent.ts';
 import { validateResource } from '../fhir/validate.ts';
@@ -52,7 +53,8 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
   const telemetry = createTelemetry(logger, createMetrics());
   const { store, queue } = await joinEngine(config, telemetry, data.seat, data.wakePort);
   const rootKeys = parseRootKeys(data.rootKeys);
-  const record = openRecord({ store, rootKeys, clock: Date.now });
+  const readRootKeys = () => parseRootKeys(readRootKey(config));
+  const record = openRecord({ store, rootKeys, readRootKeys, clock: Date.now });
   let channels = byName(data.channels);
   const mappings = await openMappings(config.mappingsDir);
   tell({ kind: 'mappings', ...mappings.first });

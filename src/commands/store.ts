@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { StorePlace } from '../assembly/copy-store.ts';
 import type { Config } from '../config/config.ts';
-import { openRootKey } from '../config/root-key.ts';
+import { readRootKey } from '../config/root-key.ts';
 import type { CopyStep } from '../store/copy.ts';
 import { act, type Call, columns, example } from './call.ts';
 import type { CommandContext } from './context.ts';
@@ -46,7 +46,7 @@ async function copyWhole(call: Call<Options>): Promise<undefined> {
   const config = call.config();
   const from = placeOf(config, '--from', call.options.from);
   const to = placeOf(config, '--to', call.options.to);
-  const { text: rootKeys } = openRootKey(config, () => '', false);
+  const rootKeys = readRootKey(config);
   // Loaded here, so that other commands start without the store and the record.
   const { copyStore } = await import('../assembly/copy-store.ts');
   const done = await copyStore({

@@ -42,6 +42,11 @@ export function openRootKey(
   return { text: readOwn(file), made: true };
 }
 
+/** Text of the root key as it is now, after a start that found it. Throws KEY_UNAVAILABLE. */
+export function readRootKey(place: RootKeyPlace): string {
+  return openRootKey(place, () => '', false).text;
+}
+
 /** Replaces the key file in one step. Throws KEY_UNAVAILABLE when the key is not in a file. */
 export function replaceRootKey(place: RootKeyPlace, text: string): void {
   if (place.rootKey !== null) {

@@ -40,6 +40,8 @@ export interface ClinicalRecord {
 export interface RecordOptions {
   store: Store;
   rootKeys: RootKeys;
+  /** Reads them anew where they are kept: another process may have rotated them. */
+  readRootKeys?: () => RootKeys;
   /** ms since the epoch. */
   clock: () => number;
   /** Random bytes, for tests; node:crypto's by default. */
@@ -89,7 +91,9 @@ export function openRecord(options: RecordOptions): ClinicalRecord {
   const random = options.random ?? randomBytes;
   const { store, clock } = options;
   const sealer = createSealer(random);
-  const keyring = new Keyring({ store, sealer, clock, random, limits }, options.rootKeys);
+  const { readRootKeys } = options;
+  const keyContext = { store, sealer, clock, random, limits, readRootKeys };
+  const keyring = new Keyring(keyContext, options.rootKeys);
   const trail = new Trail(store, clock, limits.auditBacklogMax);
   const resources = createRecent<CachedResource>(limits.resourceCacheBytes);
   const tokens: ClinicalRecord['tokens'] = createRecent(limits.bearersCached);

@@ -5,6 +5,7 @@ import {
   findRootKey,
   type KeyPlace,
   makeSecretKey,
+  type RootKey,
   type RootKeys,
   unwrapKey,
   wrapKey,
@@ -21,6 +22,8 @@ export interface KeyringContext {
   clock: () => number;
   random: (bytes: number) => Uint8Array;
   limits: { keysCached: number; keyRecheckMs: number; tokensCached: number };
+  /** The root keys as they are kept now: another process may have rotated them. */
+  readRootKeys?: (() => RootKeys) | undefined;
 }
 
 /** The key to seal with. `write` is set for a key that is new: it must ride in the same unit. */
@@ -60,7 +63,10 @@ export class Keyring {
   tenant(tenant: string): Promise<TenantKeys> {
     const known = this.#tenants.get(tenant);
     if (known !== undefined) return known;
-    const loading = loadTenant(this.#context, this.#rootKeys, tenant);
+    const loading = loadTenant(this.#context, tenant, {
+      find: (id) => this.#findRootKey(id),
+      newest: () => this.#readRootKeys().current,
+    });
     this.#tenants.set(tenant, loading);
     loading.catch(() => this.#tenants.delete(tenant));
     return loading;
@@ -159,9 +165,21 @@ export class Keyring {
   async #unwrap(tenant: string, row: KeyRow): Promise<KeyObject> {
     const parent =
       row.kind === 'tenant'
-        ? findRootKey(this.#rootKeys, row.wrappedBy).key
+        ? this.#findRootKey(row.wrappedBy).key
         : await this.forOpening(tenant, row.wrappedBy);
     return unwrapKey(parent, row.wrapped, { ...row, tenant });
+  }
+
+  /** Looks at the kept ones when it is not among those known here. */
+  #findRootKey(id: string): RootKey {
+    const known = [this.#rootKeys.current, ...this.#rootKeys.older].find((key) => key.id === id);
+    return known ?? findRootKey(this.#readRootKeys(), id);
+  }
+
+  #readRootKeys(): RootKeys {
+    const { readRootKeys } = this.#context;
+    if (readRootKeys !== undefined) this.#rootKeys = readRootKeys();
+    return this.#rootKeys;
   }
 
   async #make(

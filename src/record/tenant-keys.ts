@@ -2,14 +2,7 @@
 // them, in one commit, when the tenant is used for the first time.
 import type { KeyObject } from 'node:crypto';
 import { entryText } from '../audit/entry.ts';
-import {
-  findRootKey,
-  makeSecretKey,
-  makeSigningKey,
-  type RootKeys,
-  unwrapKey,
-  wrapKey,
-} from '../crypto/keys.ts';
+import { makeSecretKey, makeSigningKey, type RootKey, unwrapKey, wrapKey } from '../crypto/keys.ts';
 import { publicKeyOf, thumbprint } from '../crypto/sign.ts';
 import { type Blinder, createBlinder } from '../crypto/token.ts';
 import { idMaker } from '../crypto/uuid.ts';
@@ -41,24 +34,30 @@ export function signingKeyId(keyThumbprint: string): string {
   return `sign.${keyThumbprint}`;
 }
 
+export interface RootKeyFinder {
+  /** Throws KEY_UNAVAILABLE. */
+  find(id: string): RootKey;
+  newest(): RootKey;
+}
+
 /** Throws KEY_UNAVAILABLE when the root key is not the one that the tenant was made with. */
 export async function loadTenant(
   context: KeyringContext,
-  rootKeys: RootKeys,
   tenant: string,
+  rootKeys: RootKeyFinder,
 ): Promise<TenantKeys> {
-  const found = await openTenant(context, rootKeys, tenant);
+  const found = await openTenant(context, tenant, rootKeys);
   if (found !== undefined) return found;
-  await makeTenant(context, rootKeys, tenant);
-  const made = await openTenant(context, rootKeys, tenant);
+  await makeTenant(context, tenant, rootKeys.newest());
+  const made = await openTenant(context, tenant, rootKeys);
   if (made !== undefined) return made;
   throw new EngineError('STORE_CORRUPT', `The keys of tenant ${tenant} were not kept.`);
 }
 
 async function openTenant(
   context: KeyringContext,
-  rootKeys: RootKeys,
   tenant: string,
+  rootKeys: RootKeyFinder,
 ): Promise<TenantKeys | undefined> {
   const { store } = context;
   const rows = await store.keys.list(tenant, 'tenant', TENANT_KEYS_MAX);
@@ -67,7 +66,7 @@ async function openTenant(
   const keyOf = (id: string): KeyObject => {
     const row = rows.find((each) => each.id === id);
     if (row === undefined) throw new EngineError('KEY_UNAVAILABLE', `No key has the id ${id}.`);
-    return unwrap(findRootKey(rootKeys, row.wrappedBy).key, tenant, row);
+    return unwrap(rootKeys.find(row.wrappedBy).key, tenant, row);
   };
   const index = await store.keys.get(tenant, INDEX_KEY_ID);
   const signing = (await store.keys.list(tenant, 'signing', TENANT_KEYS_MAX))
@@ -92,12 +91,7 @@ function unwrap(parent: KeyObject, tenant: string, row: KeyRow): KeyObject {
 }
 
 /** Makes all three in one commit; when another thread was faster, its keys stand. */
-async function makeTenant(
-  context: KeyringContext,
-  rootKeys: RootKeys,
-  tenant: string,
-): Promise<void> {
-  const root = rootKeys.current;
+async function makeTenant(context: KeyringContext, tenant: string, root: RootKey): Promise<void> {
   const tenantKey = { id: tenantKeyId(1), key: makeSecretKey(context.random) };
   const pair = makeSigningKey();
   const index = makeSecretKey(context.random);

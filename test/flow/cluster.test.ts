@@ -77,6 +77,23 @@ describe.skipIf(WITHOUT_REDIS)(`roles apart over MongoDB and Redis${WHY_SKIPPED}
     await until(async () => (await receiver.request('GET', '/readyz')).status === 200);
   });
 
+  it('follow a rotation of the root key in another process', async () => {
+    const [receiver, , , reader] = open;
+    if (receiver === undefined || reader === undefined) throw new Error('they did not start');
+    const rotate = (what: string) =>
+      reader.request('POST', '/admin/keys/rotate', { body: JSON.stringify({ key: what }) });
+    expect((await rotate('root')).status).toBe(200);
+    expect((await rotate('tenant')).status).toBe(200);
+    expect((await rotate('root')).status).toBe(200);
+    const late = await start('receive');
+    const answers = await late.send('adt-inbound', adt({ id: 'C-rotated', pid: 'P-new' }));
+    expect(answers[0]).toContain('MSA|AA|C-rotated');
+    await reader.settle();
+    await open.pop()?.stop();
+    const { messages } = await reader.get('/admin/messages?state=processed&limit=200');
+    expect(messages).toHaveLength(30 + 1 + 1);
+  });
+
   it('leave no work behind when workers stop by SIGTERM or are killed', async () => {
     const [receiver, , , reader] = open;
     if (!receiver || !reader) throw new Error('they did not start');
@@ -94,7 +111,7 @@ describe.skipIf(WITHOUT_REDIS)(`roles apart over MongoDB and Redis${WHY_SKIPPED}
     await until(async () => (await waitingAt(reader)) === 0, 60_000);
     expect(await replacement.stop()).toBe(0);
     const { messages: done } = await reader.get('/admin/messages?state=processed&limit=200');
-    expect(done).toHaveLength(30 + 1 + 60);
+    expect(done).toHaveLength(30 + 1 + 1 + 60);
     const verified = await reader.request('POST', '/admin/audit/verify', { body: '{}' });
     const audit = verified.json;
     expect(audit.ok, JSON.stringify(audit.fault)).toBe(true);

@@ -10,7 +10,7 @@ export const DATABASE_FILE = 'artery.db';
 const STATEMENTS_MAX = 256;
 /** Readers wait only for recovery; the writer waits for readers in a truncating checkpoint. */
 const BUSY_TIMEOUT_MS = { writer: 1_000, reader: 10_000 };
-const CACHE_KIB = { writer: 128 * 1024, reader: 64 * 1024 };
+const CACHE_KIB = { writer: 128 * 1024, reader: 16 * 1024 };
 
 export interface WriterTuning {
   /** WAL pages after which a commit also moves the WAL into the database. */
