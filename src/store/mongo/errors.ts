@@ -18,6 +18,8 @@ const NAMESPACE_EXISTS = 48;
 const DUPLICATE_KEY = 11_000;
 const NO_SUCH_COMMAND = 59;
 const WRITE_CONFLICT = 112;
+/** InternalError, UnknownError: DocumentDB's words for a connection of its own that broke. */
+const VAGUE = new Set([1, 8]);
 /** WriteConflict, ConflictingOperationInProgress */
 const CONFLICTS = new Set([WRITE_CONFLICT, 117]);
 
@@ -76,6 +78,11 @@ function sqlState(thrown: unknown): string {
   if (code < PACKED_STATE_MIN || code >= 2 ** 30) return '';
   const characters = [0, 6, 12, 18, 24].map((shift) => ((code >> shift) & 0x3f) + 0x30);
   return String.fromCharCode(...characters);
+}
+
+/** Says nothing of the unit: worth another try, but not as long as a server that is away. */
+export function isVague(thrown: unknown): boolean {
+  return VAGUE.has(serverCode(thrown));
 }
 
 /** The commit may have been applied or not. */
