@@ -7,6 +7,7 @@ import { openMongoStore } from '../../src/store/mongo/open.ts';
 import { restoreMongoBackup } from '../../src/store/mongo/restore.ts';
 import { storeContract } from '../contract/store.ts';
 import { temporaryFolder } from './folder.ts';
+import { networkSuite } from './mongo-network.ts';
 import { plansSuite } from './mongo-plans.ts';
 import { processesSuite } from './mongo-processes.ts';
 
@@ -43,6 +44,7 @@ if (url === '') {
       clean: async () => undefined,
     });
     processesSuite(() => ({ url, database: shared }));
+    networkSuite(() => ({ url, database: shared }));
     plansSuite(() => ({ url, database: shared }));
   });
 }
