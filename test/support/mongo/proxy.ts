@@ -13,6 +13,8 @@ export type NetworkFault = 'cut' | 'lost-reply' | 'half-open';
 export interface MongoProxy {
   /** The server's url through the proxy. */
   readonly url: string;
+  /** The driver asks the server from time to time; it does not tell of its changes by itself. */
+  readonly polled: boolean;
   /** For one request, the nth from now. */
   fault(kind: NetworkFault, nth?: number): void;
   clearFaults(): void;
@@ -28,12 +30,17 @@ export async function startMongoProxy(url: string): Promise<MongoProxy> {
   const hello = await client.db('admin').command({ hello: 1 });
   const [first] = client.options.hosts;
   await client.close();
-  const proxy = new RunningProxy(url, String(hello.primary ?? first));
+  const proxy = new RunningProxy(
+    url,
+    String(hello.primary ?? first),
+    hello.topologyVersion === undefined,
+  );
   await proxy.up();
   return proxy;
 }
 
 class RunningProxy implements MongoProxy {
+  readonly polled: boolean;
   readonly #url: string;
   readonly #host: string;
   readonly #hostPort: number;
@@ -42,7 +49,8 @@ class RunningProxy implements MongoProxy {
   #server: Server | undefined;
   #port = 0;
 
-  constructor(url: string, address: string) {
+  constructor(url: string, address: string, polled: boolean) {
+    this.polled = polled;
     const colon = address.lastIndexOf(':');
     this.#url = url;
     this.#host = address.slice(0, colon);
@@ -93,6 +101,10 @@ class RunningProxy implements MongoProxy {
   }
 
   #accept(client: Socket): void {
+    if (this.#server === undefined) {
+      client.destroy();
+      return;
+    }
     const server = connect({ host: this.#host, port: this.#hostPort, noDelay: true });
     const end = (): void => {
       client.destroy();
