@@ -1,5 +1,5 @@
-// What a DocumentDB server (PostgreSQL) does otherwise than the manual of MongoDB says, as it was seen
-// on one: no error labels, errors of PostgreSQL where MongoDB has a code, no killSessions, no
+// What a DocumentDB server (PostgreSQL) does otherwise than the manual of MongoDB says, as it was
+// seen on one: no error labels, errors of PostgreSQL where MongoDB has a code, no killSessions, no
 // snapshot reads outside transactions. Its planner is imitated in planner.ts (`compatible`).
 import { Conflict, ServerError } from './errors.ts';
 import type { Doc } from './values.ts';

@@ -24,7 +24,7 @@ export interface MongoProxy {
   stop(): Promise<void>;
 }
 
-/** In front of the primary of a replica set, else of the first host of the url (mongodb:// only). */
+/** In front of a replica set's primary, else of the url's first host (mongodb:// only). */
 export async function startMongoProxy(url: string): Promise<MongoProxy> {
   const client = await new MongoClient(url).connect();
   const hello = await client.db('admin').command({ hello: 1 });
