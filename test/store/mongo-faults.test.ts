@@ -7,6 +7,7 @@ import { type MongoOptions, openMongoStore } from '../../src/store/mongo/open.ts
 import type { Store, Unit } from '../../src/store/port.ts';
 import { type Fault, type StandIn, startMongoStandIn } from '../support/mongo/server.ts';
 import { freshTenant, message, randomFrom } from '../support/store-units.ts';
+import { networkSuite } from './mongo-network.ts';
 import { expectWhole, processesSuite, wholeUnit } from './mongo-processes.ts';
 
 const TUNING = { selectionTimeoutMs: 3_000, replyTimeoutMs: 1_000, stuckMs: 400 };
@@ -198,6 +199,7 @@ describe('a full disk', () => {
 });
 
 processesSuite(() => ({ url: server.url, database: DATABASE, ...TUNING }));
+networkSuite(() => ({ url: server.url, database: DATABASE }));
 
 describe('opening', () => {
   it('refuses a server without transactions, and says what to do', async () => {

@@ -1,22 +1,25 @@
-// The MongoDB store on a real server, the one named in MONGODB_URL: contract, several processes,
-// plans and a move. `npm run test:mongo`. Everything is written into databases of its own, dropped
-// at the end.
+// The MongoDB store on a real server, the one named in MONGODB_URL or one that is downloaded:
+// contract (the search suite is part of it), several processes, a network that fails, plans, and a
+// move. `npm run test:mongo`. Everything is written into databases of its own, dropped at the end.
 import { randomUUID } from 'node:crypto';
 import { MongoClient } from 'mongodb';
 import { afterAll, describe, it } from 'vitest';
 import { openMongoStore } from '../../src/store/mongo/open.ts';
 import { restoreMongoBackup } from '../../src/store/mongo/restore.ts';
 import { storeContract } from '../contract/store.ts';
+import { realServer } from '../support/mongo/real.ts';
 import { roundTripSuite } from './copy-round-trip.ts';
 import { temporaryFolder } from './folder.ts';
+import { networkSuite } from './mongo-network.ts';
 import { plansSuite } from './mongo-plans.ts';
 import { processesSuite } from './mongo-processes.ts';
 
-const url = process.env.MONGODB_URL ?? '';
+const server = await realServer(process.env);
 
-if (url === '') {
+if (server === undefined) {
   it.skip('MongoDB store on a real server: MONGODB_URL is not set', () => undefined);
 } else {
+  const { url } = server;
   const folder = temporaryFolder();
   const databases: string[] = [];
   const newDatabase = (): string => {
@@ -31,6 +34,7 @@ if (url === '') {
       const client = new MongoClient(url);
       for (const name of databases) await client.db(name).dropDatabase();
       await client.close();
+      await server.stop();
       folder.remove();
     });
 
@@ -45,6 +49,7 @@ if (url === '') {
       clean: async () => undefined,
     });
     processesSuite(() => ({ url, database: shared }));
+    networkSuite(() => ({ url, database: shared }));
     plansSuite(() => ({ url, database: shared }));
     roundTripSuite(() => ({ url, database: moved }));
   });

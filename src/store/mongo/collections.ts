@@ -75,7 +75,10 @@ export const INDEXES: Partial<Record<CollectionName, IndexDescription[]>> = {
     { name: 'tokens_by_date', key: { tenant: 1, type: 1, tokens: 1, 'lows.date': -1, _id: 1 } },
     { name: 'by_date', key: { tenant: 1, type: 1, state: 1, 'lows.date': -1, _id: 1 } },
     { name: 'ranges', key: { tenant: 1, type: 1, 'ranges.p': 1, 'ranges.h': 1, 'ranges.l': 1 } },
-    { name: 'compartment', key: { tenant: 1, compartment: 1, type: 1, lastUpdated: -1, _id: 1 } },
+    {
+      name: 'by_compartment',
+      key: { tenant: 1, compartment: 1, type: 1, state: 1, lastUpdated: -1, _id: 1 },
+    },
   ],
   versions: [{ name: 'changes', key: { tenant: 1, type: 1, lastUpdated: -1, id: 1, version: -1 } }],
   keys: [{ name: 'by_kind', key: { tenant: 1, kind: 1, id: 1 } }],

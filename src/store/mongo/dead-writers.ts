@@ -2,7 +2,10 @@
 // client that is gone for transactionLifetimeLimitSeconds (60 by default); so every committer
 // writes down its session, and one that finds the tenant held and nothing committed for `stuckMs`
 // ends the sessions of the others. A living one that was only slow runs its group again.
-// https://www.mongodb.com/docs/manual/reference/command/killSessions/
+//
+// Manual, "killSessions": ends sessions of the same user at once, with their transactions. Manual,
+// "endSessions": marks them as expired, which frees nothing soon on MongoDB; but servers without
+// killSessions (DocumentDB) abort their transactions then.
 import { Binary, type ClientSession } from 'mongodb';
 import { isDuplicateKey, isNoSuchCommand, isTransient } from './errors.ts';
 import { idsUnder, rowId } from './row-ids.ts';
@@ -100,14 +103,16 @@ export class DeadWriters {
       .toArray()
       .then((rows) => rows.filter(({ _id }) => _id !== this.#id));
     if (others.length === 0) return;
+    const admin = client.db('admin');
+    const sessions = others.map(({ session }) => ({
+      id: new Binary(session, Binary.SUBTYPE_UUID),
+    }));
     try {
-      const sessions = others.map(({ session }) => ({
-        id: new Binary(session, Binary.SUBTYPE_UUID),
-      }));
-      await client.db('admin').command({ killSessions: sessions });
+      await admin.command({ killSessions: sessions });
     } catch (cause) {
-      // Without this command the transaction ends when its lifetime does.
       if (!isNoSuchCommand(cause)) throw cause;
+      // If this frees nothing, the transaction ends when its lifetime does.
+      await admin.command({ endSessions: sessions });
     }
   }
 }

@@ -20,7 +20,9 @@ const NO_SUCH_COMMAND = 59;
 /** CursorNotFound, CursorKilled */
 const CURSOR_GONE = [43, 237];
 const WRITE_CONFLICT = 112;
-/** WriteConflict; ConflictingOperationInProgress: DocumentDB's name for a failed serialization. */
+/** InternalError, UnknownError: DocumentDB's words for a connection of its own that broke. */
+const VAGUE = new Set([1, 8]);
+/** WriteConflict, ConflictingOperationInProgress */
 const CONFLICTS = new Set([WRITE_CONFLICT, 117]);
 
 /**
@@ -43,6 +45,16 @@ const REFUSED_LOGIN = new Set([13, 18, 8000]);
 /** BSONObjectTooLarge; a reply or a request over its limit */
 const TOO_LARGE = new Set([10_334, 17_280, 17_419, 17_420]);
 
+/**
+ * DocumentDB answers SQLSTATEs of PostgreSQL, packed, where it has no code of MongoDB for them. The
+ * least code with five characters of which the last is not '0'; MongoDB's are all below.
+ */
+const PACKED_STATE_MIN = 2 ** 24;
+/** serialization_failure, deadlock_detected: class 40 is "transaction rollback". */
+const SQL_CONFLICT = /^40/;
+/** in_failed_sql_transaction and what follows it; operator_intervention; connection_exception */
+const SQL_LOST = /^(25P0|57P0|08)/;
+
 /** 0 = not an error of the server. A failed write in a batch carries its code inside. */
 export function serverCode(thrown: unknown): number {
   if (!(thrown instanceof MongoServerError)) return 0;
@@ -53,12 +65,26 @@ export function serverCode(thrown: unknown): number {
 export function isTransient(thrown: unknown): boolean {
   if (thrown instanceof MongoError && thrown.hasErrorLabel('TransientTransactionError'))
     return true;
+  if (isWriteConflict(thrown) || SQL_LOST.test(sqlState(thrown))) return true;
   return TRANSIENT.has(serverCode(thrown)) || isDisconnect(thrown);
 }
 
 /** Another transaction has written the same document, or holds it. */
 export function isWriteConflict(thrown: unknown): boolean {
-  return CONFLICTS.has(serverCode(thrown));
+  return CONFLICTS.has(serverCode(thrown)) || SQL_CONFLICT.test(sqlState(thrown));
+}
+
+/** The SQLSTATE in an error's code, six bits a character from '0' on; empty = there is none. */
+function sqlState(thrown: unknown): string {
+  const code = serverCode(thrown);
+  if (code < PACKED_STATE_MIN || code >= 2 ** 30) return '';
+  const characters = [0, 6, 12, 18, 24].map((shift) => ((code >> shift) & 0x3f) + 0x30);
+  return String.fromCharCode(...characters);
+}
+
+/** Says nothing of the unit: worth another try, but not as long as a server that is away. */
+export function isVague(thrown: unknown): boolean {
+  return VAGUE.has(serverCode(thrown));
 }
 
 /** The commit may have been applied or not. */

@@ -12,14 +12,32 @@ export async function auditHead(
   return row ? { seq: row.auditSeq, hash: row.auditHash } : { seq: 0, hash: ZERO_HASH };
 }
 
-export function auditEntries(
-  { audit }: Collections,
+/**
+ * Numbers follow one another, so a page is read between two of them: a server that sorts whatever
+ * the index (DocumentDB) reads no more than the page. What is missing in it is looked for behind.
+ */
+export async function auditEntries(
+  collections: Collections,
   tenant: string,
   from: number,
   limit: number,
 ): Promise<AuditRow[]> {
+  const first = Math.max(0, from);
+  const [start, behind] = [numberedId(tenant, first), numberedId(tenant, first + limit)];
+  const page = await entriesBetween(collections, start, behind, limit);
+  if (page.length >= limit) return page;
+  const { to } = idsUnder(tenant);
+  return [...page, ...(await entriesBetween(collections, behind, to, limit - page.length))];
+}
+
+function entriesBetween(
+  { audit }: Collections,
+  from: string,
+  to: string,
+  limit: number,
+): Promise<AuditRow[]> {
   return audit
-    .find({ _id: { $gte: numberedId(tenant, Math.max(0, from)), $lt: idsUnder(tenant).to } })
+    .find({ _id: { $gte: from, $lt: to } })
     .project<AuditRow>({ _id: 0, seq: 1, at: 1, hash: 1, entry: 1 })
     .sort({ _id: 1 })
     .limit(limit)

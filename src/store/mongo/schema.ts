@@ -29,7 +29,8 @@ export async function migrate(db: Db, collections: Collections): Promise<void> {
   }
   // Collections are made first: one that a transaction would have to make takes exclusive locks.
   for (const name of COLLECTION_NAMES) await createCollection(db, name);
-  for (const name of COLLECTION_NAMES) await createIndexes(db, name);
+  // All at once: DocumentDB looks for new indexes to build every two seconds.
+  await Promise.all(COLLECTION_NAMES.map((name) => createIndexes(db, name)));
   for (let version = found + 1; version <= SCHEMA_VERSION; version++) {
     await MIGRATIONS[version - 1]?.(collections);
     await writeVersion(collections, version);

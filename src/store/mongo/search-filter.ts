@@ -29,10 +29,13 @@ export function planFilter(plan: SearchPlan): Filter<ResourceDoc> | undefined {
     ...(ids ? [{ _id: oneOf(ids.map((id) => resourceId(tenant, type, id))) }] : []),
     ...(plan.lastUpdated ?? []).map(({ low, high }) => ({ lastUpdated: within(low, high) })),
   ];
+  // Only live resources have tokens: `state` beside them would lead a server that does not count
+  // the values of fields (DocumentDB) to an index that begins with it.
+  const live = plan.tokens.length > 0 ? {} : { state: LIVE };
   return {
     tenant,
     type,
-    state: LIVE,
+    ...live,
     ...(compartments && { compartment: oneOf(compartments) }),
     ...(all.length > 0 && { $and: all }),
   };

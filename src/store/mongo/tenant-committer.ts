@@ -14,7 +14,7 @@ import type { BatchState } from './batch-state.ts';
 import { checkUnit } from './check-unit.ts';
 import type { Collections } from './collections.ts';
 import { DeadWriters } from './dead-writers.ts';
-import { isTransient, isUnknownCommit, isWriteConflict } from './errors.ts';
+import { isTransient, isUnknownCommit, isVague, isWriteConflict } from './errors.ts';
 import { flush } from './flush.ts';
 import { loadState } from './load-state.ts';
 import type { TenantDoc } from './records.ts';
@@ -46,6 +46,7 @@ const TRANSACTION: TransactionOptions = {
   readPreference: 'primary',
 };
 const COMMIT_TRIES = 3;
+const VAGUE_TRIES = 3;
 const FIRST_DELAY_MS = 2;
 const DELAY_MS_MAX = 250;
 const HELD_DELAY_MS_MAX = 12;
@@ -84,12 +85,15 @@ export class TenantCommitter {
     this.#group += 1;
     const sent: Sent = { outcomes: undefined };
     const deadline = Date.now() + this.#options.commitWaitMs;
+    let vague = 0;
     for (let lost = 0; ; lost += 1) {
       try {
         await this.#prepare();
         return await this.#attempt(units, sent);
       } catch (cause) {
-        const again = sent.outcomes !== undefined || isTransient(cause);
+        if (isVague(cause)) vague += 1;
+        const worth = isTransient(cause) || (isVague(cause) && vague < VAGUE_TRIES);
+        const again = sent.outcomes !== undefined || worth;
         if (!again || Date.now() >= deadline) throw cause;
         await this.#dead.notice(isWriteConflict(cause));
         await sleep(this.#delay(lost, isWriteConflict(cause)));

@@ -21,13 +21,22 @@ export async function ensureTenant(collections: Collections, tenant: string): Pr
   }
 }
 
-async function nextNumber({ meta }: Collections): Promise<number> {
+async function nextNumber(collections: Collections): Promise<number> {
+  // Manual, "db.collection.findAndModify()", "Upsert with Unique Index": of several at once that
+  // find no document one inserts it, the others may get a DuplicateKey; then it is there.
+  const next = await countUp(collections).catch((cause) => {
+    if (isDuplicateKey(cause)) return countUp(collections);
+    throw cause;
+  });
+  if (next >= 1 && next < TENANTS_MAX) return next;
+  throw new EngineError('INTERNAL', `A store holds at most ${TENANTS_MAX - 1} tenants.`);
+}
+
+async function countUp({ meta }: Collections): Promise<number> {
   const row = await meta.findOneAndUpdate(
     { _id: 'tenants' },
     { $inc: { next: 1 } },
     { upsert: true, returnDocument: 'after' },
   );
-  const next = row?.next ?? 0;
-  if (next >= 1 && next < TENANTS_MAX) return next;
-  throw new EngineError('INTERNAL', `A store holds at most ${TENANTS_MAX - 1} tenants.`);
+  return row?.next ?? 0;
 }

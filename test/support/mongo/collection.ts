@@ -9,6 +9,8 @@ import { type Doc, encode, valueAt } from './values.ts';
 export class Collection {
   readonly ns: string;
   readonly name: string;
+  /** Its plans are those of DocumentDB. */
+  readonly compatible: boolean;
   readonly records = new Map<string, DocRecord>();
   readonly indexes = new Map<string, Index>([
     ['_id_', new Index({ name: '_id_', key: { _id: 1 } })],
@@ -16,7 +18,8 @@ export class Collection {
   readonly #txns: Transactions;
   #seq = 0;
 
-  constructor(database: string, name: string, txns: Transactions) {
+  constructor(database: string, name: string, txns: Transactions, compatible = false) {
+    this.compatible = compatible;
     this.ns = `${database}.${name}`;
     this.name = name;
     this.#txns = txns;
@@ -110,9 +113,9 @@ export class Collection {
     const holder = record.pending?.txn;
     if (holder !== undefined && holder !== txn) {
       if (txn === undefined) throw new Busy(holder);
-      throw writeConflict();
+      throw writeConflict(true);
     }
-    if (txn !== undefined && newestAt(record) > txn.snapshot) throw writeConflict();
+    if (txn !== undefined && newestAt(record) > txn.snapshot) throw writeConflict(false);
   }
 
   #checkUniques(record: DocRecord, doc: Doc, txn: Txn | undefined): void {
@@ -142,14 +145,14 @@ export class Collection {
       (has(other.pending?.doc ?? null) || has(newest))
     ) {
       if (txn === undefined) throw new Busy(holder);
-      throw writeConflict();
+      throw writeConflict(true);
     }
     const mine = holder !== undefined && holder === txn;
     if (mine) {
       if (!has(other.pending?.doc ?? null)) return;
     } else {
       const late = txn !== undefined && newestAt(other) > txn.snapshot;
-      if (late && (has(newest) || has(visible(other, txn)))) throw writeConflict();
+      if (late && (has(newest) || has(visible(other, txn)))) throw writeConflict(false);
       if (!has(newest)) return;
     }
     const value = Object.fromEntries(index.fields.map(({ path }) => [path, valueAt(doc, path)]));

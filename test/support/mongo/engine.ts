@@ -23,9 +23,12 @@ export class Engine {
   readonly turns = new Map<string, Promise<unknown>>();
   readonly #databases = new Map<string, Map<string, Collection>>();
   readonly #cursors = new Map<number, OpenCursor>();
+  readonly #compatible: boolean;
   #cursorId = 1_000;
 
-  constructor(lifetimeMs: number) {
+  /** `compatible`: plans as DocumentDB makes them. */
+  constructor(lifetimeMs: number, compatible = false) {
+    this.#compatible = compatible;
     this.txns = new Transactions(lifetimeMs);
   }
 
@@ -39,14 +42,14 @@ export class Engine {
 
   /** A reader of an absent collection gets an empty one that is not kept. */
   forRead(database: string, name: string): Collection {
-    return this.find(database, name) ?? new Collection(database, name, this.txns);
+    return this.find(database, name) ?? new Collection(database, name, this.txns, this.#compatible);
   }
 
   /** A write creates its collection, also inside a transaction (it stays when that aborts). */
   forWrite(database: string, name: string): Collection {
     const known = this.find(database, name);
     if (known !== undefined) return known;
-    const made = new Collection(database, name, this.txns);
+    const made = new Collection(database, name, this.txns, this.#compatible);
     const collections = this.#databases.get(database) ?? new Map<string, Collection>();
     collections.set(name, made);
     this.#databases.set(database, collections);

@@ -22,13 +22,21 @@ export class ServerError extends Error {
 
 export const badValue = (message: string): ServerError => new ServerError(2, 'BadValue', message);
 
-export const writeConflict = (): ServerError =>
-  new ServerError(
-    112,
-    'WriteConflict',
-    'Caused by :: Write conflict during plan execution and yielding is disabled. :: Please retry ' +
-      'your operation or multi-document transaction.',
-  );
+/** `held`: by an open transaction; else written after the snapshot was taken. */
+export class Conflict extends ServerError {
+  readonly held: boolean;
+  constructor(held: boolean) {
+    super(
+      112,
+      'WriteConflict',
+      'Caused by :: Write conflict during plan execution and yielding is disabled. :: Please ' +
+        'retry your operation or multi-document transaction.',
+    );
+    this.held = held;
+  }
+}
+
+export const writeConflict = (held: boolean): ServerError => new Conflict(held);
 
 export const noSuchTransaction = (txnNumber: number): ServerError =>
   new ServerError(

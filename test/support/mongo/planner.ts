@@ -1,6 +1,8 @@
 // Chooses the index of a query and describes the choice as `explain` does. An imitation: a real
 // server races its candidate plans; here the plan that gives the sort wins, then the one whose
 // bounds hold the fewest keys. Covered plans, intersections and index skip scans do not exist.
+// DocumentDB has no statistics of fields: there most bounds win, and of equal plans the worst
+// is taken; no index gives a sort; an $or with a clause on _id reads the whole collection.
 import type { Collection } from './collection.ts';
 import { type Condition, type Conditions, implies, takeApart } from './conditions.ts';
 import { badValue } from './errors.ts';
@@ -23,6 +25,8 @@ export interface Plan {
   scans: Scan[];
   /** Each range of each scan comes in the order asked for. */
   sorted: boolean;
+  /** How much of its index is bound: two for each single value, one for a range behind them. */
+  fixed?: number;
 }
 
 /** A $in is opened into single points for a sort up to here (internalQueryMaxScansToExplode). */
@@ -36,6 +40,7 @@ export function plan(collection: Collection, filter: Doc, sort: Sort, hint?: unk
   const indexes = hinted(collection, hint);
   if (indexes === undefined) return { kind: 'COLLSCAN', scans: [], sorted: false };
   const conditions = takeApart(filter);
+  if (collection.compatible) return planCompatible(indexes, conditions, filter);
   const best = bestOf(indexes, conditions, filter, sort, hint !== undefined);
   if (best !== undefined && (bounded(best) || hint !== undefined)) return best;
   for (const branches of conditions.any) {
@@ -43,6 +48,23 @@ export function plan(collection: Collection, filter: Doc, sort: Sort, hint?: unk
     if (union !== undefined) return union;
   }
   return best ?? { kind: 'COLLSCAN', scans: [], sorted: false };
+}
+
+function planCompatible(indexes: Index[], conditions: Conditions, filter: Doc): Plan {
+  const ranked = indexes
+    .map((index) => planIndex(index, conditions.all, {}))
+    .filter(bounded)
+    .map((one) => ({ one, fixed: one.fixed ?? 0, keys: estimate(one) }))
+    .sort((a, b) => b.fixed - a.fixed || b.keys - a.keys);
+  const best = ranked[0]?.one;
+  if (best !== undefined) return { ...best, sorted: false };
+  for (const branches of conditions.any) {
+    const byId = branches.filter((branch) => '_id' in branch).length;
+    const mixed = byId > 0 && byId < branches.length;
+    const union = mixed ? undefined : planOr(indexes, branches, filter, {});
+    if (union !== undefined) return { ...union, sorted: false };
+  }
+  return { kind: 'COLLSCAN', scans: [], sorted: false };
 }
 
 function planOr(indexes: Index[], branches: Doc[], filter: Doc, sort: Sort): Plan | undefined {
@@ -108,11 +130,13 @@ function planIndex(index: Index, conditions: Condition[], sort: Sort): Plan {
   const groups = new Map<string, number | undefined>();
   let prefixes = [''];
   let used = 0;
+  let open = false;
   let ranges: KeyRange[] | undefined;
   for (const entry of index.fields) {
     const fitting = conditions.filter((one) => fits(index, entry, one, groups));
     const condition = choose(index, entry, fitting, prefixes);
     if (condition?.equal === undefined) {
+      open = condition !== undefined;
       if (condition !== undefined) ranges = openRange(index, entry, condition, prefixes);
       break;
     }
@@ -125,7 +149,12 @@ function planIndex(index: Index, conditions: Condition[], sort: Sort): Plan {
   ranges ??= prefixes.map((low) => ({ low, high: low + TOP }));
   const way = prefixes.length > EXPLODE_MAX ? undefined : direction(index, used, conditions, sort);
   const scan = { index, ranges, backward: way === 'backward' };
-  return { kind: 'IXSCAN', scans: [scan], sorted: way !== undefined };
+  return {
+    kind: 'IXSCAN',
+    scans: [scan],
+    sorted: way !== undefined,
+    fixed: 2 * used + (open ? 1 : 0),
+  };
 }
 
 /** The most selective of several conditions on one field ($all): equality before ranges. */
@@ -137,7 +166,8 @@ function choose(
 ): Condition | undefined {
   const equal = fitting.filter((one) => one.equal !== undefined);
   const [first] = equal;
-  if (equal.length < 2) return first ?? fitting[0];
+  if (first === undefined) return narrowest(index, entry, fitting, prefixes);
+  if (equal.length < 2) return first;
   const sizes = equal.map((one) => {
     const points = (one.equal ?? []).map((value) => piece(entry, value));
     const ranges = prefixes.flatMap((before) =>
@@ -146,6 +176,21 @@ function choose(
     return estimate({ kind: 'IXSCAN', scans: [{ index, ranges, backward: false }], sorted: false });
   });
   return equal[sizes.indexOf(Math.min(...sizes))];
+}
+
+/** Of several ranges of one field; a real server intersects them. */
+function narrowest(
+  index: Index,
+  entry: IndexField,
+  ranges: Condition[],
+  prefixes: string[],
+): Condition | undefined {
+  if (ranges.length < 2) return ranges[0];
+  const sizes = ranges.map((one) => {
+    const scan = { index, ranges: openRange(index, entry, one, prefixes), backward: false };
+    return estimate({ kind: 'IXSCAN', scans: [scan], sorted: false });
+  });
+  return ranges[sizes.indexOf(Math.min(...sizes))];
 }
 
 /** Bounds on two fields of one array combine only inside one $elemMatch (Multikey Bounds). */

@@ -1,5 +1,5 @@
 // A MongoDB stand-in for tests: TCP, wire protocol, faults. To the unmodified driver it is a
-// replica set of one primary (or a mongos, or a standalone without transactions).
+// replica set of one primary (or a mongos, a standalone without transactions, a DocumentDB).
 //
 // What it does not imitate: durability (all in memory), secondaries and replication, oplog,
 // authentication, TLS, compression, change streams, cluster time (snapshot times are a logical
@@ -15,6 +15,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { COMMANDS, collectionName } from './commands.ts';
+import { checkKnown, compatibleReply, heeded } from './compatible.ts';
 import { Engine } from './engine.ts';
 import { diskFull, errorReply, notPrimary, ServerError, writeConflict } from './errors.ts';
 import { type Fault, Faults } from './faults.ts';
@@ -76,7 +77,10 @@ class RunningStandIn implements StandIn {
   #rise: NodeJS.Timeout | undefined;
 
   constructor(options: StandInOptions) {
-    this.#engine = new Engine(options.transactionLifetimeMs ?? 60_000);
+    this.#engine = new Engine(
+      options.transactionLifetimeMs ?? 60_000,
+      options.topology === 'documentdb',
+    );
     this.#topology = new Topology(options.topology ?? 'replica-set');
     this.#port = options.port;
     const check = (): void => this.#engine.txns.abortExpired(Date.now());
@@ -85,6 +89,10 @@ class RunningStandIn implements StandIn {
 
   get url(): string {
     return this.#topology.url;
+  }
+
+  get #compatible(): boolean {
+    return this.#topology.kind === 'documentdb';
   }
 
   get refused(): string[] {
@@ -199,6 +207,11 @@ class RunningStandIn implements StandIn {
       if (name === 'buildInfo') return { version: '8.0.0', versionArray: [8, 0, 0, 0], ok: 1 };
       this.#scripted(command, fault);
       this.#checkPrimary(name, command);
+      if (this.#compatible) {
+        checkKnown(name);
+        const kept = command.autocommit === false ? command : heeded(command);
+        return await runCommand(this.#engine, kept, true);
+      }
       return await runCommand(this.#engine, command, this.#topology.kind !== 'standalone');
     } catch (error) {
       return this.#failed(command, error);
@@ -213,6 +226,7 @@ class RunningStandIn implements StandIn {
     }
     const refused = error.code === 59 || error.message.includes('stand-in refuses');
     if (refused || error.message.includes('unknown')) this.#engine.refused.push(error.message);
+    if (this.#compatible) return compatibleReply(error);
     return errorReply(error, placeOf(command));
   }
 
@@ -249,7 +263,7 @@ function scriptedError({ kind }: Fault): ServerError | undefined {
     case 'full':
       return diskFull();
     case 'write-conflict':
-      return writeConflict();
+      return writeConflict(true);
     case 'exceeded':
       return new ServerError(50, 'MaxTimeMSExpired', 'operation exceeded time limit');
     default:

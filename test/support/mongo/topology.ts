@@ -4,7 +4,8 @@ import { BSON, ObjectId } from 'mongodb';
 import { type Doc, isDoc } from './values.ts';
 import { MESSAGE_BYTES_MAX } from './wire.ts';
 
-export type TopologyKind = 'replica-set' | 'mongos' | 'standalone';
+/** documentdb: a compatible server; what it does otherwise than MongoDB is in compatible.ts. */
+export type TopologyKind = 'replica-set' | 'mongos' | 'standalone' | 'documentdb';
 
 export const SET_NAME = 'artery-test';
 const WIRE_VERSION = 25;
@@ -78,6 +79,7 @@ export class Topology {
       ok: 1,
     };
     const counter = BSON.Long.fromNumber(this.#counter);
+    if (this.kind === 'documentdb') return { ...general, msg: 'isdbgrid', internal: {} };
     const watched = { ...general, topologyVersion: { processId: this.#process, counter } };
     if (this.kind === 'standalone') return watched;
     if (this.kind === 'mongos') return { ...watched, msg: 'isdbgrid' };
