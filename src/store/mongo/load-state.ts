@@ -79,6 +79,7 @@ async function loadIntake(
       digest: 1,
       channel: 1,
       state: 1,
+      changedAt: 1,
     })
     .toArray();
   for (const row of found) state.addIntake(row);
