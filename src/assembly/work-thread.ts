@@ -50,7 +50,8 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
   const tell = (news: WorkNews) => main.postMessage(news);
   const logger = createLogger({ level: config.logLevel });
   const telemetry = createTelemetry(logger, createMetrics());
-  const { store, queue } = await joinEngine(config, telemetry, data.seat, data.wakePort);
+  const engine = await joinEngine(config, telemetry, data.seat, data.wakePort);
+  const { store, queue, crashed } = engine;
   const rootKeys = parseRootKeys(data.rootKeys);
   const record = openRecord({ store, rootKeys, clock: Date.now });
   let channels = byName(data.channels);
@@ -65,6 +66,7 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
     pipeline: (input) =>
       runPipeline(input, { mappings: mappings.current, validateResource, faultless }),
     finished: inBatches((results) => tell({ kind: 'finished', results })),
+    crashed,
     limits: {
       workConcurrency: config.limits.workConcurrency,
       sweepIntervalMs: config.limits.sweepIntervalMs,
@@ -88,6 +90,7 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
       close: async () => {
         clearInterval(timer);
         await work.close();
+        engine.stopped();
         await record.close();
         await store.close();
         data.wakePort.close();

@@ -49,6 +49,7 @@ export const GAUGES = {
   queue_waiting: 'Ordering keys that wait for a worker.',
   queue_active: 'Ordering keys that are worked on.',
   queue_oldest_ms: 'How long the oldest waiting ordering key has waited; 0 where nothing waits.',
+  queue_held: 'Ordering keys that wait for a place in their channel (work in the channel file).',
   intake_waiting: 'Acknowledged messages that wait to be processed.',
   connections: 'Open connections of all MLLP channels.',
   channels: 'Channels that run.',
