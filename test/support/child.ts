@@ -16,6 +16,8 @@ export interface Child {
   output(): string;
   /** SIGKILL, and waits until the process is gone. */
   kill(): Promise<void>;
+  /** Resolves when the process has ended, by whatever. */
+  gone: Promise<unknown>;
   /** SIGTERM; answers the exit code. */
   stop(): Promise<number | null>;
 }
@@ -67,6 +69,7 @@ export function startChild(
     pid: child.pid ?? 0,
     ready,
     output: () => output,
+    gone: once(child, 'exit'),
     async kill() {
       await end(child, 'SIGKILL');
     },
