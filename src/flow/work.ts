@@ -77,7 +77,7 @@ export function startWork(options: WorkOptions): Work {
   const process = () => queue.process((...given) => drain(desk, ...given), limits.workConcurrency);
   if (options.crashed) void suspectWaiting(desk).then(() => desk.closed || process());
   else process();
-  telemetry.metrics.gauge('queue_held', places.waiting);
+  telemetry.metrics.gauge('queue_held', () => places.waiting());
   let sweeping: Promise<number> | undefined;
   const sweep = () => {
     sweeping ??= sweepStore(options).finally(() => {

@@ -1,13 +1,26 @@
 // Promise 4 for messages that end the process that works on them: they are set aside after their
 // attempts, on both engines, and nobody else suffers more than the wait.
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { markFile } from '../../src/assembly/work-mark.ts';
+import { runArtery } from '../commands/program.ts';
+import { until } from '../contract/queue.ts';
 import { codeOf, familiesOf } from '../support/burst.ts';
 import { type Child, pause, startChild } from '../support/child.ts';
-import { type Json, newFolder, openTestEngine, removeFolders } from '../support/engine.ts';
+import {
+  type Json,
+  newFolder,
+  openTestEngine,
+  removeFolders,
+  type TestEngine,
+} from '../support/engine.ts';
 import { adt } from '../support/messages.ts';
+import { startMongoStandIn } from '../support/mongo/server.ts';
+import type { PoisonWorker } from '../support/poison-worker.ts';
+import { startRedis, WHY_SKIPPED, WITHOUT_REDIS } from '../support/redis.ts';
 
 afterAll(removeFolders);
 
@@ -80,21 +93,74 @@ describe('the embedded engine', () => {
       expect(await child.stop()).toBe(0);
       expect(existsSync(markFile(join(folder, 'data')))).toBe(false);
 
-      // Without the poison in the pipeline: what is there, and that the message can be replayed.
       const engine = await openTestEngine({ folder });
-      const shown = await engine.get(`/admin/messages/${aside[0].id}`);
-      expect(shown.issues).toMatchObject([{ text: expect.stringContaining(REASON) }]);
-      for (const pid of others)
-        expect(await familiesOf(engine, pid)).toEqual(['One', 'Two', 'Three']);
-      expect(await familiesOf(engine, 'SICK')).toEqual(['Before', 'Behind']);
-      const replay = await engine.request('POST', `/admin/messages/${aside[0].id}/replay`);
-      expect(replay.status).toBe(202);
-      await engine.settle();
-      expect(await familiesOf(engine, 'SICK')).toEqual(['Before', 'Behind', poison]);
-      const verified = await engine.request('POST', '/admin/audit/verify', { body: '{}' });
-      expect(verified.json).toMatchObject({ ok: true });
+      await checkAfterwards(engine, others, poison);
       await engine.stop();
     },
     120_000,
   );
 });
+
+describe.skipIf(WITHOUT_REDIS)(`the cluster engine${WHY_SKIPPED}`, () => {
+  it('sets a message aside that ends its worker', async () => {
+    const [mongo, redis] = [await startMongoStandIn({ port: 0 }), await startRedis()];
+    const rootKeyFile = join(newFolder(), 'root.key');
+    expect((await runArtery(['key', 'make', rootKeyFile])).code).toBe(0);
+    const urls = { MONGODB_URL: mongo.url, REDIS_URL: redis.url };
+    const environment = { ...urls, ARTERY_ROOT_KEY_FILE: rootKeyFile };
+    const receiver = await openTestEngine({ roles: ['receive', 'api'], environment });
+    const { texts, others } = poisonedFeed('Poison');
+    const answers = await receiver.send('adt-inbound', ...texts);
+    expect(answers.map(codeOf)).toEqual(texts.map(() => 'AA'));
+
+    const given = { mongo: mongo.url, redis: redis.url, rootKeyFile, attempts: 3 };
+    const { worker, ends } = await workUntilSettled(given, receiver);
+    // One less where a slow machine let the token stall before the worker's first end.
+    expect([ENDS - 1, ENDS]).toContain(ends);
+    worker.disconnect();
+    await once(worker, 'exit');
+    const working = await openTestEngine({ roles: ['work', 'api'], environment });
+    await checkAfterwards(working, others, 'Poison');
+    for (const engine of [working, receiver]) await engine.stop();
+    await redis.close();
+    await mongo.stop();
+  }, 120_000);
+});
+
+/** Starts the worker anew each time that it ends, until nothing waits any more. */
+async function workUntilSettled(
+  given: PoisonWorker,
+  receiver: TestEngine,
+): Promise<{ worker: ChildProcess; ends: number }> {
+  const file = join(import.meta.dirname, '..', 'support', 'poison-worker.ts');
+  for (let ends = 0; ends < 12; ends += 1) {
+    const worker = fork(file, [JSON.stringify(given)], { stdio: 'inherit' });
+    const isGone = () => worker.exitCode !== null || worker.signalCode !== null;
+    const waiting = '/admin/messages?state=received&limit=1';
+    const isSettled = async () => (await receiver.get(waiting)).messages.length === 0;
+    await until(async () => isGone() || (await isSettled()), 60_000);
+    if (!isGone() || (await isSettled())) return { worker, ends };
+  }
+  throw new Error('the worker ended twelve times');
+}
+
+/** By a pipeline without the poison: what is there, and that the message can be replayed. */
+async function checkAfterwards(
+  engine: TestEngine,
+  others: string[],
+  poison: string,
+): Promise<void> {
+  const { messages } = await engine.get('/admin/messages?state=set-aside&limit=10');
+  expect(messages).toMatchObject([{ attempts: 3 }]);
+  const { id } = messages[0];
+  const shown = await engine.get(`/admin/messages/${id}`);
+  expect(shown.issues).toMatchObject([{ text: expect.stringContaining(REASON) }]);
+  for (const pid of others) expect(await familiesOf(engine, pid)).toEqual(['One', 'Two', 'Three']);
+  expect(await familiesOf(engine, 'SICK')).toEqual(['Before', 'Behind']);
+  const replay = await engine.request('POST', `/admin/messages/${id}/replay`);
+  expect(replay.status).toBe(202);
+  await engine.settle();
+  expect(await familiesOf(engine, 'SICK')).toEqual(['Before', 'Behind', poison]);
+  const verified = await engine.request('POST', '/admin/audit/verify', { body: '{}' });
+  expect(verified.json).toMatchObject({ ok: true });
+}
