@@ -51,6 +51,7 @@ export const GAUGES = {
   queue_oldest_ms: 'How long the oldest waiting ordering key has waited; 0 where nothing waits.',
   queue_held: 'Ordering keys that wait for a place in their channel (work in the channel file).',
   intake_waiting: 'Acknowledged messages that wait to be processed.',
+  intake_oldest_ms: 'Age of the oldest message that waits; 0 where none does.',
   connections: 'Open connections of all MLLP channels.',
   channels: 'Channels that run.',
   resident_bytes: 'Resident memory of the process.',

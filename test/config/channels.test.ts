@@ -28,6 +28,16 @@ describe('a channel file', () => {
     expect(Object.isFrozen(channels[0]?.source)).toBe(true);
   });
 
+  it('bounds the work of a channel only where the file does', () => {
+    const { channels, problems } = load({
+      'a.yaml': `${GOOD}work: { concurrency: 2, ratePerSecond: 50 }\n`,
+      'b.yaml': GOOD.replace('2600', '2601'),
+    });
+    expect(problems).toEqual([]);
+    expect(channels[0]?.work).toEqual({ concurrency: 2, ratePerSecond: 50 });
+    expect(channels[1]?.work).toBeUndefined();
+  });
+
   it('takes its limits from the settings', () => {
     const limits = { ...defaultLimits(), connectionsMax: 7 };
     const { channels } = load({ 'a.yaml': GOOD }, {}, limits);
@@ -49,6 +59,8 @@ describe('a channel file', () => {
       GOOD.replace('2600', '"2600"'),
       'a.yaml:4: /source/port: expected a whole number from 0 to 65535',
     ],
+    [`${GOOD}work: { concurrency: 0 }\n`, 'a.yaml:5: /work/concurrency: expected'],
+    [`${GOOD}work: { perSecond: 5 }\n`, 'a.yaml:5: /work/perSecond: expected'],
     [`${GOOD}timezone: Mars/Base\n`, 'a.yaml:5: /timezone: expected an IANA time zone'],
     [`${GOOD}accepts: [ADT^A01, adt]\n`, 'a.yaml:5: /accepts/1'],
     [`${GOOD}orderBy: /mrn\n`, 'a.yaml:5: /orderBy: expected a field as PID-3.1'],
