@@ -25,7 +25,7 @@ afterAll(removeFolders);
 const seed = Number(process.env.ARTERY_TEST_SEED ?? Date.now() % 1_000_000);
 const KEYS = 6;
 const EACH = 12;
-const REPLAYS = 60;
+const REPLAYS = 150;
 const OPERATOR: Principal = { tenant: 'default', id: 'test', scopes: [], peer: '', patient: null };
 
 type Random = () => number;
