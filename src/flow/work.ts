@@ -200,18 +200,21 @@ async function apply({ message, count }: Trial, options: WorkOptions): Promise<v
   }
   const { metrics } = options.telemetry;
   const begun = performance.now();
-  const output = options.pipeline({ raw: message.raw, envelope: message.envelope, channel });
-  const mapped = performance.now();
-  metrics.observeStage('map', mapped - begun);
-  if (hasErrors(output.issues)) {
-    return giveUp(message, output.issues, count, output.mapHash, options);
-  }
-  const written = await writeMapped(options.record, message, output, count);
+  let mapMs = 0;
+  const map = () => {
+    const start = performance.now();
+    const output = options.pipeline({ raw: message.raw, envelope: message.envelope, channel });
+    mapMs = performance.now() - start;
+    return output;
+  };
+  const { written, issues, mapHash } = await writeMapped(options.record, message, map, count);
+  metrics.observeStage('map', mapMs);
+  if (written === null) return giveUp(message, issues, count, mapHash, options);
   const ms = performance.now() - begun;
-  metrics.observeStage('record', performance.now() - mapped);
+  metrics.observeStage('record', ms - mapMs);
   const { id, channel: name } = message.row;
   options.telemetry.emit('message.processed', {
     ...{ id, channel: name, resources: written.length, attempts: count, ms },
   });
-  options.finished({ id, state: 'processed', issues: output.issues });
+  options.finished({ id, state: 'processed', issues });
 }

@@ -232,7 +232,7 @@ class Compiler {
       eaches: [],
       clearable: false,
       refs: new Map(),
-      seen: { transient: false },
+      seen: { transient: false, makes: false },
       needs,
       datatype: (name) => {
         uses?.add(`datatypes/${name}`);

@@ -64,6 +64,7 @@ function useDatatype(row: WrittenRow, place: Place, context: RowContext): Conver
     return undefined;
   }
   if (!datatype.lasting) context.seen.transient = true;
+  if (datatype.makes) context.seen.makes = true;
   if (row.table === undefined) return datatype.convert;
   const table = findTable(row, place, context);
   if (table === undefined) return undefined;

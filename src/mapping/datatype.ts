@@ -1,20 +1,17 @@
-// Datatype maps: one value to one FHIR data type, to a primitive, or to a resource of its own and
-// a Reference to it. Results of equal raw texts are remembered within a message.
+// Datatype maps: one value to one FHIR data type or to a primitive; to a resource of its own and a
+// Reference to it in directory.ts. Results of equal raw texts are remembered.
 
 import { DEFAULT_DELIMITERS } from '../hl7/delimiters.ts';
 import { Value } from '../hl7/value.ts';
-import type { WriteMode } from '../model/resource.ts';
 import type { Cell } from './cell.ts';
-import { cloneJson, type JsonObject } from './json.ts';
-import { compileKey, type KeyMaker } from './key.ts';
+import { compileDirectory } from './directory.ts';
+import { cloneJson, freshText, type JsonObject } from './json.ts';
 import type { RunRow } from './order.ts';
 import { CONVERSIONS } from './primitives.ts';
-import type { Read } from './read.ts';
-import { compileRows, type RowContext, readPath } from './row.ts';
-import { type Made, newMade, type Run, Scope } from './scope.ts';
-import { faultAt } from './source.ts';
+import { compileRows, type RowContext } from './row.ts';
+import { type Run, Scope } from './scope.ts';
 import type { Dialect } from './source-path.ts';
-import { fillMissing, settle, wholeOf } from './target.ts';
+import { settle, wholeOf } from './target.ts';
 import type { Convert } from './value.ts';
 
 export interface Datatype {
@@ -23,17 +20,12 @@ export interface Datatype {
   yields: string;
   primitive: boolean;
   convert: Convert;
+  /** It makes a resource, or a map that it uses does. */
+  makes: boolean;
   /** The result depends on the raw text alone, and is worth keeping over messages. */
   lasting: boolean;
   /** Instances that its resource's key needs: `patient`. */
   needs: string[];
-}
-
-interface OwnResource {
-  type: string;
-  mode: WriteMode;
-  key: KeyMaker;
-  display: Read[];
 }
 
 /** Compiles a checked datatype map. `index` is its number among all, for the memo of a run. */
@@ -42,18 +34,22 @@ export function compileDatatype(index: number, context: RowContext): Datatype {
   const yields = String(value.yields);
   const primitive = Object.hasOwn(CONVERSIONS, yields) || yields === 'xhtml';
   const rows = compileRows(value.rows, ['rows'], context);
-  const own = compileResource(value.resource, yields, context);
-  const needs = [...(own?.key.needs ?? []), ...context.needs];
+  const kind = { name, yields, primitive };
+  if (value.resource !== undefined) {
+    const { convert, needs } = compileDirectory(value.resource, yields, rows, context);
+    return { ...kind, convert, needs, lasting: false, makes: true };
+  }
   const build: Convert = (cell, scope, path, repetition, label) => {
     const from = { scope, path, repetition };
     const { run, group, segment, instance } = scope;
     const inner = new Scope(run, group, segment, cell, instance, NO_EACHES, from, label);
-    return own === undefined ? buildValue(rows, inner, primitive) : buildResource(rows, inner, own);
+    return buildValue(rows, inner, primitive);
   };
-  const lasting = own === undefined && !context.seen.transient && LASTING.has(yields);
+  const lasting = !context.seen.transient && LASTING.has(yields);
   const keep = lasting ? keepOver(build) : remember(index, build);
-  const convert = needs.length === 0 ? keep : build;
-  return { name, yields, primitive, convert, lasting, needs };
+  const needs = [...context.needs];
+  const { makes } = context.seen;
+  return { ...kind, convert: needs.length === 0 ? keep : build, needs, lasting, makes };
 }
 
 /** What paths the rows of a datatype map may use. */
@@ -108,7 +104,7 @@ function keepBy(
     const value = build(cell, scope, path, repetition, label);
     if (kept !== undefined && run.issues.length === issues && value !== undefined) {
       if (kept.size >= KEPT_MAX) kept.clear();
-      kept.set(raw, known === SEEN_ONCE ? cloneJson(value) : SEEN_ONCE);
+      kept.set(freshText(raw), known === SEEN_ONCE ? cloneJson(value) : SEEN_ONCE);
     }
     return value;
   };
@@ -120,58 +116,4 @@ function buildValue(rows: RunRow, inner: Scope, primitive: boolean): unknown {
   if (primitive) return out[''];
   settle(out);
   return wholeOf(out);
-}
-
-function compileResource(
-  written: unknown,
-  type: string,
-  context: RowContext,
-): OwnResource | undefined {
-  if (written === undefined) return undefined;
-  const { key, mode, display } = written as { key: unknown; mode?: WriteMode; display?: string[] };
-  const compiled = compileKey(key, {
-    read: (path) => readPath(path, ['resource', 'key'], context),
-    isInstance: () => true,
-    fail: (place, text) => {
-      context.faults.push(faultAt(context.source, ['resource', 'key', ...place], text));
-    },
-  });
-  const reads = (display ?? [])
-    .map((path, i) => readPath(String(path), ['resource', 'display', i], context))
-    .filter((read) => read !== undefined);
-  return { type, mode: mode ?? 'merge', key: compiled, display: reads };
-}
-
-function buildResource(rows: RunRow, inner: Scope, own: OwnResource): JsonObject | undefined {
-  const { run } = inner;
-  const found = own.key.find(inner);
-  const display = readDisplay(own.display, inner);
-  if (found === undefined) return display === undefined ? undefined : { display };
-  const id = run.idOf(own.type, found.key);
-  const reference = `${own.type}/${id}`;
-  const labelled = run.account === null ? inner : relabel(inner, own.type);
-  const out: JsonObject = { resourceType: own.type, id };
-  if (rows(labelled, out) === 0) return display === undefined ? undefined : { display };
-  settle(out);
-  for (const cell of found.cells) run.account?.inKey(cell, own.type);
-  const known = run.made.get(reference);
-  if (known !== undefined) fillMissing(known.resource, out);
-  else {
-    run.made.set(reference, newMade(out as Made['resource'], own.mode));
-  }
-  return display === undefined ? { reference } : { reference, display };
-}
-
-function readDisplay(reads: readonly Read[], scope: Scope): string | undefined {
-  const texts: string[] = [];
-  for (const read of reads) {
-    const text = read.one(scope).text.trim();
-    if (text !== '') texts.push(text);
-  }
-  return texts.length === 0 ? undefined : texts.join(' ');
-}
-
-function relabel(scope: Scope, label: string): Scope {
-  const { run, group, segment, cell, instance, from } = scope;
-  return new Scope(run, group, segment, cell, instance, NO_EACHES, from, label);
 }

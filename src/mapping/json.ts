@@ -18,6 +18,11 @@ export function cloneJson<T>(value: T): T {
   return out as T;
 }
 
+/** The same text, without the longer one that it was cut from and would keep in memory. */
+export function freshText(text: string): string {
+  return JSON.parse(JSON.stringify(text)) as string;
+}
+
 /** Copies the texts of decimals (fhir/json.ts, keepDecimal) that an object keeps, if it does. */
 export function keepTexts(into: JsonObject, from: JsonObject): void {
   if (typeof from.toJSON !== 'function' || Object.hasOwn(into, 'toJSON')) return;

@@ -27,8 +27,11 @@ export interface RowContext {
   refs: Map<string, Place>;
   /** Filled while compiling: instances that keys of used datatype maps need. */
   needs: Set<string>;
-  /** Filled while compiling: a result depends on more than the raw text (zone, run). */
-  seen: { transient: boolean };
+  /**
+   * Filled while compiling: a result depends on more than the raw text (zone, run); a row makes
+   * resources of values.
+   */
+  seen: { transient: boolean; makes: boolean };
 }
 
 export type WrittenRow = Record<string, unknown>;

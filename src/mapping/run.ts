@@ -10,7 +10,15 @@ import { type Cell, JsonCell } from './cell.ts';
 import type { CompiledInstance, Contribution } from './instance.ts';
 import { isPlainObject, type JsonObject } from './json.ts';
 import type { MessageMap } from './message.ts';
-import { type Instance, type Made, newMade, type Run, registerInstance, Scope } from './scope.ts';
+import {
+  type Instance,
+  type Made,
+  newMade,
+  ownMade,
+  type Run,
+  registerInstance,
+  Scope,
+} from './scope.ts';
 import { fillMissing, settle } from './target.ts';
 import type { Zone } from './zone.ts';
 
@@ -82,10 +90,12 @@ function openRun(context: MapContext, record: Cell): Run {
       degree: '',
       noteTime: (converted) => {
         run.pendingTime = converted;
+        run.zoneUses++;
       },
     },
     pendingTime: null,
     zoneNoted: false,
+    zoneUses: 0,
   };
   return run;
 }
@@ -138,7 +148,7 @@ function placeInstances(compiled: CompiledInstance, run: Run, root: Group): Inst
 
 function makeOnce(run: Run, type: string, id: string, mode: WriteMode): Made {
   const known = run.made.get(`${type}/${id}`);
-  if (known !== undefined) return known;
+  if (known !== undefined) return ownMade(run, known);
   const made = newMade({ resourceType: type, id }, mode);
   run.made.set(`${type}/${id}`, made);
   return made;
@@ -271,10 +281,11 @@ function inWriteOrder(
 }
 
 /** How it meets what is stored matters to `merge` alone. */
-function toMapped({ resource, mode, cleared, initial, union }: Made): MapResult['resources'][0] {
-  if (mode !== 'merge') return { resource, mode, cleared: [] };
+function toMapped(made: Made): MapResult['resources'][0] {
+  const { resource, mode, cleared, initial, union, text } = made;
+  if (text !== undefined || mode !== 'merge') return { resource, text, mode, cleared: [] };
   const removed = [...cleared].filter((path) => isUnset(resource, path)).sort();
-  const mapped: MapResult['resources'][0] = { resource, mode, cleared: removed };
+  const mapped: MapResult['resources'][0] = { resource, text, mode, cleared: removed };
   if (initial.size > 0) mapped.initial = [...initial].sort();
   if (union.size > 0) mapped.union = [...union].sort();
   return mapped;

@@ -8,6 +8,7 @@ import type { Resource, WriteMode } from '../model/resource.ts';
 import type { Account } from './account.ts';
 import { type Cell, JsonCell } from './cell.ts';
 import type { Converted } from './datetime.ts';
+import { cloneJson } from './json.ts';
 import type { ConversionContext } from './primitives.ts';
 import type { SourcePath } from './source-path.ts';
 
@@ -33,10 +34,31 @@ export interface Made {
   initial: Set<string>;
   /** Top-level lists that rows with `union` have written. */
   union: Set<string>;
+  /** JSON text of a resource that several messages share: it is copied before it is changed. */
+  text?: string;
 }
 
 export function newMade(resource: Made['resource'], mode: WriteMode): Made {
   return { resource, mode, cleared: new Set(), initial: new Set(), union: new Set() };
+}
+
+/** A resource to share between messages. `text` is its JSON; a change of it throws. */
+export function keptMade(resource: Made['resource'], mode: WriteMode, text: string): Made {
+  return { ...newMade(freeze(resource), mode), text };
+}
+
+/** What stands for a resource in this message and may be changed: a copy of a shared one. */
+export function ownMade(run: Run, made: Made): Made {
+  if (made.text === undefined) return made;
+  const own = newMade(cloneJson(made.resource), made.mode);
+  run.made.set(`${own.resource.resourceType}/${own.resource.id}`, own);
+  return own;
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const inner of Object.values(value)) freeze(inner);
+  return Object.freeze(value);
 }
 
 /** State of one message while it is mapped. */
@@ -61,6 +83,8 @@ export interface Run {
   /** A time that the last conversion had to complete. */
   pendingTime: Converted | null;
   zoneNoted: boolean;
+  /** How many times were read in the channel's zone. */
+  zoneUses: number;
 }
 
 export class Scope {

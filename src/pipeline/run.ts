@@ -39,8 +39,14 @@ export function runPipeline(input: PipelineInput, context: PipelineContext): Pip
   );
   if (provenance !== null) mapped.resources.push(provenance);
   for (const item of mapped.resources) {
-    item.text = JSON.stringify(item.resource);
-    for (const found of validate(item.resource, item.text, context)) issues.push(found);
+    item.text ??= JSON.stringify(item.resource);
+    // A Provenance comes once: no use in remembering it.
+    const { validateResource, faultless } = context;
+    const found =
+      item === provenance
+        ? validateResource(item.resource)
+        : validateOnce(item.resource, item.text, validateResource, faultless);
+    issues.push(...found);
   }
   const failed = hasErrors(issues);
   const compartments = new Set<string>();
@@ -63,14 +69,14 @@ export function runPipeline(input: PipelineInput, context: PipelineContext): Pip
 }
 
 /** A resource that was found without a fault lately need not be looked at again. */
-function validate(
+function validateOnce(
   resource: Resource & { id: string },
   text: string,
-  context: PipelineContext,
+  validateResource: PipelineContext['validateResource'],
+  faultless: PipelineContext['faultless'],
 ): Issue[] {
-  const { faultless } = context;
   if (faultless?.get(resource.id) === text) return [];
-  const found = context.validateResource(resource);
+  const found = validateResource(resource);
   if (found.length === 0) faultless?.set(resource.id, text, text.length);
   return found;
 }

@@ -5,7 +5,7 @@ import { openSealed } from '../crypto/seal.ts';
 import { indexEntries } from '../fhir/index-entries.ts';
 import { copyDecimals, parseJson } from '../fhir/json.ts';
 import { EngineError } from '../model/errors.ts';
-import type { Resource } from '../model/resource.ts';
+import type { MappedResource, Resource } from '../model/resource.ts';
 import type { Head, RangeEntry, ResourceRow, ResourceWrite } from '../store/port.ts';
 import type { ClinicalRecord } from './context.ts';
 import type { SealingKey } from './keyring.ts';
@@ -16,9 +16,12 @@ export interface CachedResource {
   head: Head;
   keyId: string;
   text: string;
-  /** What was folded onto the version before it, or found to change nothing; '' = not known. */
-  source: string;
+  /** What was folded onto the version before it, or found to change nothing; empty = not known. */
+  source: readonly Source[];
 }
+
+/** A mapped resource by its text. */
+export type Source = Omit<MappedResource, 'resource' | 'text'> & { text: string };
 
 /** What the plain text is; meta.versionId and meta.lastUpdated stand in the row. */
 export function resourceText(resource: Resource & { id: string }): string {

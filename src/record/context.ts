@@ -9,6 +9,7 @@ import type { Store } from '../store/port.ts';
 import type { CachedResource } from './body.ts';
 import { Keyring } from './keyring.ts';
 import { Trail } from './trail.ts';
+import { openTurns, type Turns } from './turns.ts';
 
 /** Pass it to the functions of this folder; its members below `limits` are theirs alone. */
 export interface ClinicalRecord {
@@ -19,6 +20,8 @@ export interface ClinicalRecord {
   readonly sealer: Sealer;
   readonly keyring: Keyring;
   readonly trail: Trail;
+  /** Between a mapped message and its sealed unit: only few are unpacked at the same time. */
+  readonly turns: Turns;
   /** Newest versions, opened, for merging. Every use is checked by the commit. */
   readonly resources: Recent<CachedResource>;
   /** Resolved bearer tokens by their hash. */
@@ -49,6 +52,8 @@ export interface RecordLimits {
   keysCached: number;
   /** A cached key is looked at again after this time: another thread may have destroyed it. */
   keyRecheckMs: number;
+  /** Mapped messages merged and sealed at the same time; commits wait beyond these. */
+  unpackedMax: number;
   /** Bytes of resources kept opened for merging. */
   resourceCacheBytes: number;
   /** Blind tokens kept (codes repeat a lot). */
@@ -68,6 +73,7 @@ export interface RecordLimits {
 export const RECORD_LIMITS: RecordLimits = {
   keysCached: 20_000,
   keyRecheckMs: 3_000,
+  unpackedMax: 4,
   resourceCacheBytes: 64 * 1024 * 1024,
   tokensCached: 100_000,
   auditBacklogMax: 1_000,
@@ -95,6 +101,7 @@ export function openRecord(options: RecordOptions): ClinicalRecord {
     sealer,
     keyring,
     trail,
+    turns: openTurns(limits.unpackedMax),
     resources,
     tokens,
     checkpointed: new Map(),

@@ -1,5 +1,6 @@
 // What one commit writes: loads the stored versions, folds mapped resources onto them, and yields
 // sealed new versions for what has changed. Who asked, and the audit entry, are the caller's.
+// Plans wait for their commits by the dozen: what is folded is let go of at once.
 import { isDeepStrictEqual } from 'node:util';
 import { EngineError } from '../model/errors.ts';
 import type { WrittenResource } from '../model/message.ts';
@@ -12,6 +13,7 @@ import {
   openText,
   parseResource,
   resourceText,
+  type Source,
   sealVersion,
 } from './body.ts';
 import type { AttemptKeys } from './commit.ts';
@@ -24,11 +26,14 @@ type Identified = Resource & { id: string };
 
 interface Slot {
   ref: ResourceRef;
+  /** Where the record's cache keeps it. */
+  place: string;
   /** The stored version; `text` is '' when it cannot be opened any more. */
   stored: CachedResource | undefined;
   /** What is to be folded onto it, in order. */
   mapped: MappedResource[];
   unchanged: boolean;
+  passing: boolean;
 }
 
 /** Rough size of a cached resource beside its text. */
@@ -38,7 +43,8 @@ export class WritePlan {
   readonly #record: ClinicalRecord;
   readonly #tenant: TenantKeys;
   readonly #keys: AttemptKeys;
-  readonly #slots = new Map<string, Slot>();
+  /** By type, then by id. */
+  readonly #slots = new Map<string, Map<string, Slot>>();
   readonly #fresh = new Map<string, CachedResource>();
 
   constructor(record: ClinicalRecord, tenant: TenantKeys, keys: AttemptKeys) {
@@ -49,26 +55,37 @@ export class WritePlan {
 
   /** Loads the newest stored versions: what is cached costs nothing, the rest one trip. */
   async load(refs: ResourceRef[]): Promise<void> {
-    const missing: ResourceRef[] = [];
-    for (const { type, id } of refs) {
-      const cached = this.#record.resources.get(this.placeOf({ type, id }));
-      if (cached === undefined) missing.push({ type, id });
-      else this.#addSlot({ type, id }, cached);
+    const missing: Slot[] = [];
+    for (const ref of refs) {
+      const slot = this.#addSlot(ref);
+      slot.stored = this.#record.resources.get(slot.place);
+      if (slot.stored === undefined) missing.push(slot);
     }
     if (missing.length === 0) return;
     const { tenant } = this.#tenant;
-    const rows = await this.#record.store.resources.readMany(tenant, missing);
-    for (const [at, ref] of missing.entries()) {
+    const absent = missing.map(({ ref }) => ref);
+    const rows = await this.#record.store.resources.readMany(tenant, absent);
+    for (const [at, slot] of missing.entries()) {
       const row = rows[at];
-      if (row === undefined) {
-        this.#addSlot(ref, undefined);
-        continue;
-      }
+      if (row === undefined) continue;
       const text = row.deleted ? '' : await openUnlessForgotten(this.#record, tenant, row);
-      const stored = { head: headOf(row), keyId: row.body.keyId, text, source: '' };
-      if (text !== '') this.#remember(this.placeOf(ref), stored);
-      this.#addSlot(ref, stored);
+      slot.stored = { head: headOf(row), keyId: row.body.keyId, text, source: NO_SOURCE };
+      if (text !== '') this.#remember(slot.place, slot.stored);
     }
+  }
+
+  /** As load, but what is cached is not believed. */
+  async loadAnew(ref: ResourceRef): Promise<void> {
+    this.#record.resources.delete(this.#placeOf(ref));
+    await this.load([ref]);
+  }
+
+  /**
+   * Takes a resource for absent without looking (the commit refuses when it is not), and does not
+   * cache it: nothing is folded onto it later.
+   */
+  presumeAbsent(ref: ResourceRef): void {
+    this.#addSlot(ref).passing = true;
   }
 
   /** Stored version of a loaded resource, 0 = none. */
@@ -109,16 +126,17 @@ export class WritePlan {
     const unchanged = { written: { ...ref, version, outcome: 'unchanged' } } as const;
     const last = mapped.at(-1);
     if (last === undefined) return unchanged;
-    const source = sourceOf(mapped);
-    if (stored !== undefined && stored.source === source && stored.text !== '') {
+    slot.mapped = [];
+    if (stored !== undefined && isSource(stored.source, mapped) && stored.text !== '') {
       slot.unchanged = true;
       return unchanged;
     }
+    const source = sourceOf(mapped);
     const content = fold(stored, ref, mapped, last);
-    const text = resourceText(content);
+    const text = sharedText(resourceText(content), stored, source);
     if (stored !== undefined && sameContent(stored.text, text)) {
       slot.unchanged = true;
-      this.#remember(this.placeOf(ref), { ...stored, source });
+      this.#remember(slot.place, { ...stored, source });
       return { ...unchanged, content };
     }
     const { compartment } = last;
@@ -131,16 +149,20 @@ export class WritePlan {
       expected: version,
       lastUpdated: Math.max(this.#record.clock(), stored?.head.lastUpdated ?? 0),
     });
-    this.#fresh.set(this.placeOf(ref), { head: headOf(write), keyId: key.id, text, source });
+    if (!slot.passing)
+      this.#fresh.set(slot.place, { head: headOf(write), keyId: key.id, text, source });
     const outcome = stored === undefined || stored.text === '' ? 'created' : 'updated';
     return { written: { ...ref, version: version + 1, outcome }, write, content };
   }
 
   /** What was found unchanged, for the commit to check: another thread may have written since. */
   unchanged(): (ResourceRef & { version: number })[] {
-    return [...this.#slots.values()].flatMap(({ ref, stored, unchanged }) =>
-      unchanged && stored !== undefined ? [{ ...ref, version: stored.head.version }] : [],
-    );
+    const found: (ResourceRef & { version: number })[] = [];
+    for (const { ref, stored, unchanged } of this.#allSlots()) {
+      if (!unchanged || stored === undefined) continue;
+      found.push({ type: ref.type, id: ref.id, version: stored.head.version });
+    }
+    return found;
   }
 
   /** After the commit: what was written is now what is stored. */
@@ -150,7 +172,7 @@ export class WritePlan {
 
   /** After a lost race: what was loaded may be old. */
   forgetLoaded(): void {
-    for (const place of this.#slots.keys()) this.#record.resources.delete(place);
+    for (const { place } of this.#allSlots()) this.#record.resources.delete(place);
   }
 
   /** A cached text under a key that was destroyed meanwhile must not live on in a new version. */
@@ -161,28 +183,39 @@ export class WritePlan {
       await this.#record.keyring.forOpening(this.#tenant.tenant, stored.keyId);
     } catch (thrown) {
       if (!isForgotten(thrown)) throw thrown;
-      this.#record.resources.delete(this.placeOf(slot.ref));
+      this.#record.resources.delete(slot.place);
       slot.stored = { ...stored, text: '' };
     }
   }
 
-  #addSlot(ref: ResourceRef, stored: CachedResource | undefined): void {
-    this.#slots.set(this.placeOf(ref), { ref, stored, mapped: [], unchanged: false });
+  #addSlot(ref: ResourceRef): Slot {
+    const { type, id } = ref;
+    const place = this.#placeOf(ref);
+    const flags = { unchanged: false, passing: false };
+    const slot: Slot = { ref, place, stored: undefined, mapped: [], ...flags };
+    const ofType = this.#slots.get(type);
+    if (ofType === undefined) this.#slots.set(type, new Map([[id, slot]]));
+    else ofType.set(id, slot);
+    return slot;
   }
 
-  #slot(ref: ResourceRef): Slot {
-    const slot = this.#slots.get(this.placeOf(ref));
+  #placeOf({ type, id }: ResourceRef): string {
+    return `${this.#tenant.tenant}|${type}/${id}`;
+  }
+
+  #slot({ type, id }: ResourceRef): Slot {
+    const slot = this.#slots.get(type)?.get(id);
     if (slot === undefined) throw new EngineError('INTERNAL', 'A resource was not loaded.');
     return slot;
   }
 
-  /** Where the record's cache keeps it. */
-  placeOf({ type, id }: ResourceRef): string {
-    return `${this.#tenant.tenant}|${type}/${id}`;
+  *#allSlots(): Generator<Slot> {
+    for (const ofType of this.#slots.values()) yield* ofType.values();
   }
 
   #remember(place: string, cached: CachedResource): void {
-    const bytes = cached.text.length + cached.source.length + ENTRY_BYTES;
+    let bytes = cached.text.length + ENTRY_BYTES;
+    for (const { text } of cached.source) if (text !== cached.text) bytes += text.length;
     this.#record.resources.set(place, cached, bytes);
   }
 }
@@ -191,13 +224,37 @@ function mayBeForgotten({ stored }: Slot, key: SealingKey): boolean {
   return stored !== undefined && stored.text !== '' && stored.keyId !== key.id;
 }
 
+const NO_SOURCE: readonly Source[] = [];
+
+function sourceOf(mapped: readonly MappedResource[]): Source[] {
+  return mapped.map(({ resource, text, ...rest }) => {
+    return { ...rest, text: text ?? JSON.stringify(resource) };
+  });
+}
+
 /** Equal sources folded onto what came of the first one change nothing: folding is idempotent. */
-function sourceOf(mapped: MappedResource[]): string {
-  let source = '';
-  for (const { resource, text, ...rest } of mapped) {
-    source += `${text ?? JSON.stringify(resource)}${JSON.stringify(rest)}`;
-  }
-  return source;
+function isSource(source: readonly Source[], mapped: readonly MappedResource[]): boolean {
+  if (source.length !== mapped.length) return false;
+  return source.every((before, at) => {
+    const now = mapped[at];
+    if (now === undefined || now.mode !== before.mode) return false;
+    if (now.compartment !== before.compartment) return false;
+    if (!sameList(now.cleared, before.cleared) || !sameList(now.initial, before.initial)) {
+      return false;
+    }
+    if (!sameList(now.union, before.union)) return false;
+    return (now.text ?? JSON.stringify(now.resource)) === before.text;
+  });
+}
+
+function sameList(one: readonly string[] = [], other: readonly string[] = []): boolean {
+  return one.length === other.length && one.every((item, at) => item === other[at]);
+}
+
+/** One text in memory where the same one is at hand already. */
+function sharedText(text: string, stored: CachedResource | undefined, source: Source[]): string {
+  if (stored?.text === text) return stored.text;
+  return source.find((one) => one.text === text)?.text ?? text;
 }
 
 function fold(

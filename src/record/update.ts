@@ -60,8 +60,7 @@ async function save(
     const keys = new AttemptKeys(record, principal.tenant);
     plan = new WritePlan(record, tenant, keys);
     // What the cache says decides an answer here: always look.
-    record.resources.delete(plan.placeOf(ref));
-    await plan.load([ref]);
+    await plan.loadAnew(ref);
     checkMatch(plan.versionOf(ref), ifMatch);
     await plan.apply([mapped]);
     const { written, write, content } = plan.finish(ref);

@@ -2,7 +2,7 @@
 // commit. Single writes of the FHIR API are update.ts.
 import { entryText, versionRef } from '../audit/entry.ts';
 import { EngineError } from '../model/errors.ts';
-import { hasErrors } from '../model/issue.ts';
+import { hasErrors, type Issue } from '../model/issue.ts';
 import type { MessageOutcome, WrittenResource } from '../model/message.ts';
 import type { PipelineOutput } from '../model/pipeline.ts';
 import type { MappedResource } from '../model/resource.ts';
@@ -22,62 +22,92 @@ interface Attempt {
   keys: AttemptKeys;
   plan: WritePlan;
   message: OpenedMessage;
-  output: PipelineOutput;
   attempts: number;
+  /** A race was lost before. */
+  again: boolean;
+}
+
+export interface WriteResult {
+  /**
+   * Resources written or found unchanged, in the order of the pipeline's output, the message's
+   * Provenance last; null = the output has errors, and nothing was done.
+   */
+  written: WrittenResource[] | null;
+  issues: Issue[];
+  mapHash: string;
 }
 
 /**
- * Writes what a message was mapped to, exactly once, and marks it processed; retries lost races.
- * `attempts` counts this one. Answers the resources written or found unchanged, in the order of
- * `output.resources`, the message's Provenance last. `output.issues` must hold no error: setAside
- * is for those. Throws KEY_DESTROYED (patient forgotten meanwhile), VERSION_CONFLICT (races lost
- * too often, or the message was set aside meanwhile), STORE_UNAVAILABLE.
+ * Writes what a message is mapped to, exactly once, and marks it processed; retries lost races.
+ * `map` answers the pipeline's output, anew after each lost race: while a commit is waited for
+ * nothing of it is kept. `attempts` counts this one. A message with errors is for setAside. Throws
+ * KEY_DESTROYED (patient forgotten meanwhile), VERSION_CONFLICT (races lost too often, or the
+ * message was set aside meanwhile), STORE_UNAVAILABLE.
  */
 export async function writeMapped(
   record: ClinicalRecord,
   message: OpenedMessage,
-  output: PipelineOutput,
+  map: () => PipelineOutput,
   attempts: number,
-): Promise<WrittenResource[]> {
-  if (hasErrors(output.issues)) {
-    throw new EngineError('INTERNAL', 'A message with errors cannot be written.');
-  }
+): Promise<WriteResult> {
   const { tenant: name } = message.envelope;
   const tenant = await record.keyring.tenant(name);
+  let told: Omit<WriteResult, 'written'> = { issues: [], mapHash: '' };
   let done: WrittenResource[] | undefined;
   let plan: WritePlan | undefined;
-  const attempt = async (): Promise<WrittenResource[]> => {
+  const unpack = async (parts: Attempt) => {
+    const endTurn = await record.turns.take();
+    try {
+      const output = map();
+      told = { issues: output.issues, mapHash: output.mapHash };
+      return hasErrors(output.issues) ? null : await prepare(parts, output);
+    } finally {
+      endTurn();
+    }
+  };
+  const attempt = async (): Promise<WrittenResource[] | null> => {
     if (done !== undefined) return done;
     const keys = new AttemptKeys(record, name);
+    const again = plan !== undefined;
     plan = new WritePlan(record, tenant, keys);
-    return attemptWrite({ record, tenant, keys, plan, message, output, attempts });
+    const prepared = await unpack({ record, tenant, keys, plan, message, attempts, again });
+    if (prepared === null) return null;
+    await record.store.commit(prepared.unit);
+    keys.keep();
+    plan.keep();
+    return prepared.written;
   };
-  return retryConflicts(record, name, attempt, async (conflict) => {
+  const written = await retryConflicts(record, name, attempt, async (conflict) => {
     plan?.forgetLoaded();
     if (conflict.kind === 'key-destroyed') record.resources.clear();
     if (conflict.kind === 'transition') done = await findDone(record, name, message.row.id);
   });
+  return { ...told, written };
 }
 
-async function attemptWrite(attempt: Attempt): Promise<WrittenResource[]> {
-  const { record, tenant, keys, plan, message, output } = attempt;
-  await refuseForgotten(attempt);
+async function prepare(
+  attempt: Attempt,
+  output: PipelineOutput,
+): Promise<{ unit: Unit; written: WrittenResource[] }> {
+  const { tenant, plan, message } = attempt;
+  await refuseForgotten(attempt, output);
   const own = tenant.ids('Provenance', message.envelope.id);
   const provenance = output.resources.find(({ resource }) => resource.id === own);
   const mapped = output.resources.filter((item) => item !== provenance);
-  await plan.load(output.resources.map(refOf));
+  const refs = mapped.map(refOf);
+  if (provenance === undefined || attempt.again) await plan.load(output.resources.map(refOf));
+  else {
+    await plan.load(refs);
+    plan.presumeAbsent(refOf(provenance));
+  }
   await plan.apply(mapped);
-  const { written, writes } = finishAll(plan, mapped.map(refOf));
+  const { written, writes } = finishAll(plan, refs);
   if (provenance !== undefined) {
     const patients = mapped.filter(({ compartment }) => compartment !== null).map(refOf);
     const about = new Set(patients.map(({ type, id }) => `${type}/${id}`));
     await finishProvenance(plan, provenance, about, { written, writes });
   }
-  const unit = await makeUnit(attempt, written, writes);
-  await record.store.commit(unit);
-  keys.keep();
-  plan.keep();
-  return written;
+  return { unit: await makeUnit(attempt, output, written, writes), written };
 }
 
 function refOf({ resource }: MappedResource): ResourceRef {
@@ -85,7 +115,7 @@ function refOf({ resource }: MappedResource): ResourceRef {
 }
 
 /** A message from before its patient was forgotten must not bring the patient back. */
-async function refuseForgotten({ keys, message, output }: Attempt): Promise<void> {
+async function refuseForgotten({ keys, message }: Attempt, output: PipelineOutput): Promise<void> {
   const compartments = new Set(output.resources.map(({ compartment }) => compartment));
   for (const compartment of compartments) {
     if (compartment === null) continue;
@@ -140,12 +170,13 @@ async function finishProvenance(
 
 async function makeUnit(
   attempt: Attempt,
+  output: PipelineOutput,
   written: WrittenResource[],
   writes: ResourceWrite[],
 ): Promise<Unit> {
-  const { record, tenant, keys, plan, message, output } = attempt;
+  const { record, tenant, keys, plan, message } = attempt;
   const at = record.clock();
-  const transition = await makeTransition(attempt, at, written);
+  const transition = await makeTransition(attempt, output, at, written);
   const entry = entryText({
     action: 'transform',
     outcome: 'success',
@@ -168,7 +199,8 @@ async function makeUnit(
 }
 
 async function makeTransition(
-  { record, keys, message, output, attempts }: Attempt,
+  { record, keys, message, attempts }: Attempt,
+  output: PipelineOutput,
   at: number,
   resources: WrittenResource[],
 ): Promise<Transition> {

@@ -47,7 +47,12 @@ describe('every access leaves its entry', () => {
     const item = arrival('raw', { controlId: 'A1' });
     const opened = await receive(record, item);
     await acceptMessages(record, CLERK, [arrival('raw', { controlId: 'A1' })]);
-    await writeMapped(record, opened, output(mapped(patient()), provenance(opened.row.id)), 1);
+    await writeMapped(
+      record,
+      opened,
+      () => output(mapped(patient()), provenance(opened.row.id)),
+      1,
+    );
     await openMessage(record, CLERK, opened.row.id);
     const wake = await replayMessage(record, CLERK, opened.row.id);
     const [again = opened] = await nextInbox(record, wake, 1);

@@ -29,7 +29,7 @@ const DESTROYED = { code: 'KEY_DESTROYED' };
 
 async function write(record: ClinicalRecord, elements: Record<string, unknown>) {
   const opened = await receive(record, arrival('raw bytes'));
-  await writeMapped(record, opened, output(mapped(patient(elements))), 1);
+  await writeMapped(record, opened, () => output(mapped(patient(elements))), 1);
   return opened;
 }
 
@@ -87,7 +87,12 @@ describe('a forgotten patient', () => {
     await forgetPatient(record, CLERK, PATIENT_ID);
     for (const each of [record, other]) {
       for (const message of [waiting, unsealed]) {
-        const writing = writeMapped(each, message, output(mapped(patient({ active: true }))), 1);
+        const writing = writeMapped(
+          each,
+          message,
+          () => output(mapped(patient({ active: true }))),
+          1,
+        );
         await expect(writing).rejects.toMatchObject(DESTROYED);
       }
     }
@@ -108,7 +113,12 @@ describe('a forgotten patient', () => {
     const item = arrival('raw', { receivedAt: new Date(Date.now() + 10_000).toISOString() });
     const opened = await receive(other, item);
     expect(opened.row.body.keyId).toBe(`d/${PATIENT_ID}/1`);
-    const written = await writeMapped(other, opened, output(mapped(patient({ active: true }))), 1);
+    const { written } = await writeMapped(
+      other,
+      opened,
+      () => output(mapped(patient({ active: true }))),
+      1,
+    );
     expect(written).toEqual([{ ...REF, version: 2, outcome: 'created' }]);
     const { resource } = await readResource(record, CLERK, REF);
     expect(resource).toMatchObject({ active: true });
@@ -121,7 +131,7 @@ describe('a forgotten patient', () => {
   it('takes along the messages that another key seals', async () => {
     const { record } = await openBench();
     const opened = await receive(record, arrival('raw', { subject: 'urn:oid:1|other' }));
-    await writeMapped(record, opened, output(mapped(patient())), 1);
+    await writeMapped(record, opened, () => output(mapped(patient())), 1);
     expect(await forgetPatient(record, CLERK, PATIENT_ID)).toMatchObject({ messages: 1 });
     await expect(openMessage(record, CLERK, opened.row.id)).rejects.toMatchObject(DESTROYED);
   });

@@ -27,7 +27,7 @@ it('leaves no name, identifier, birth date, address or control id in any file', 
   const issue = { severity: 'error', code: 'value', at: 'PID-7', text: 'Not a date.' } as const;
   const envelope = { controlId, subject: `urn:oid:1.2|${value}`, orderingKey: value };
   const opened = await receive(record, arrival(bytes, envelope));
-  await writeMapped(record, opened, output(mapped(resource, { compartment: 'p1' })), 1);
+  await writeMapped(record, opened, () => output(mapped(resource, { compartment: 'p1' })), 1);
   await acceptMessages(record, CLERK, [
     arrival(bytes, envelope),
     arrival(`${bytes}x`, envelope),

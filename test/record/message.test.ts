@@ -273,7 +273,7 @@ describe('a replayed message', () => {
   it('may have been processed before', async () => {
     const { record } = await openBench();
     const opened = await receive(record, arrival('x'));
-    await writeMapped(record, opened, output(mapped(patient())), 1);
+    await writeMapped(record, opened, () => output(mapped(patient())), 1);
     const wake = await replayMessage(record, CLERK, opened.row.id);
     expect(await nextInbox(record, wake, 10)).toHaveLength(1);
   });
