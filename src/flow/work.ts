@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel } from '../model/channel.ts';
 import { toEngineError } from '../model/errors.ts';
-import { hasErrors, type Issue } from '../model/issue.ts';
+import type { Issue } from '../model/issue.ts';
 import type { PipelineInput, PipelineOutput } from '../model/pipeline.ts';
 import type { Drain, Queue, Wake } from '../queue/port.ts';
 import type { ClinicalRecord } from '../record/context.ts';

@@ -143,6 +143,7 @@ describe('places', () => {
 it('hold up no key of another channel, and keep the order of each', async () => {
   const running = { most: 0, now: 0 };
   const order: string[] = [];
+  const begun = new Set<string>();
   const applied = new Map<string, string[]>();
   const bench = await openFlowBench({
     workers: 1,
@@ -161,6 +162,9 @@ it('hold up no key of another channel, and keep the order of each', async () => 
     },
     pipeline: (run) => (input) => {
       const { channel, id, orderingKey } = input.envelope;
+      // A commit that lost a race has its message mapped anew.
+      if (begun.has(id)) return run(input);
+      begun.add(id);
       if (channel === 'adt-slow') slow.add(id);
       order.push(orderingKey);
       const [family = ''] = /Name\d/.exec(Buffer.from(input.raw).toString('latin1')) ?? [];

@@ -212,7 +212,7 @@ describe('a counted attempt', () => {
     const [found] = await nextInbox(record, wake, 10);
     expect(found?.row).toEqual({ ...counted, body: expect.anything() });
     expect(found?.row.attempts).toBe(1);
-    await writeMapped(record, { ...opened, row: counted }, output(mapped(patient())), 1);
+    await writeMapped(record, { ...opened, row: counted }, () => output(mapped(patient())), 1);
     expect(await nextInbox(record, wake, 10)).toEqual([]);
   });
 
@@ -258,7 +258,7 @@ describe('a replayed message', () => {
     await setAside(record, late.row, { issues: [ISSUE], attempts: 1 });
     const wake = await replayMessage(record, CLERK, late.row.id, { raw: Buffer.from('better') });
     const moved = { code: 'VERSION_CONFLICT' };
-    const written = writeMapped(record, late, output(mapped(patient())), 1);
+    const written = writeMapped(record, late, () => output(mapped(patient())), 1);
     await expect(written).rejects.toMatchObject(moved);
     const given = setAside(record, late.row, { issues: [], attempts: 2 });
     await expect(given).rejects.toMatchObject(moved);
@@ -266,7 +266,7 @@ describe('a replayed message', () => {
     expect(await store.resources.counts(TENANT)).toEqual([]);
     const [now] = await nextInbox(record, wake, 10);
     if (now === undefined || 'fault' in now) throw new Error('it does not wait');
-    await writeMapped(record, now, output(mapped(patient())), 1);
+    await writeMapped(record, now, () => output(mapped(patient())), 1);
     expect(await messageHead(record, TENANT, now.row.id)).toMatchObject({ state: 'processed' });
   });
 
