@@ -60,7 +60,7 @@ export type Conflict =
   | { kind: 'duplicate-message'; id: string; digest: string }
   /** The stored version is `stored` (0 = absent), not the expected one. */
   | { kind: 'version'; type: string; id: string; stored: number }
-  /** The message is not in the state `from`, or was moved after `since` (its state may be `from`). */
+  /** The message is not in the state `from`, or was moved after `since` (it may be back in it). */
   | { kind: 'transition'; id: string; state: MessageState | null }
   | { kind: 'key-exists'; id: string }
   /** The key was destroyed: it cannot be written, and nothing sealed under it is taken. */

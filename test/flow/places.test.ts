@@ -72,7 +72,7 @@ function mostPerSecond(begun: number[]): number {
 }
 
 describe('places', () => {
-  it(`are as many as the channel says, and none stays free while a key waits (seed ${seed})`, async () => {
+  it(`are as many as the channel says, and none stays free for long (seed ${seed})`, async () => {
     useFakeClock();
     const random = randomFrom(seed);
     const drains = new Drains(
