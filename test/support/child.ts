@@ -14,10 +14,12 @@ export interface Child {
   ready: Promise<Ready>;
   /** Everything that it wrote to stdout and stderr. */
   output(): string;
+  /** Resolves when the process is gone: its exit code, or the signal that ended it. */
+  gone: Promise<number | NodeJS.Signals | null>;
+  /** SIGSTOP, SIGCONT: to stand still for a while. */
+  signal(name: NodeJS.Signals): void;
   /** SIGKILL, and waits until the process is gone. */
   kill(): Promise<void>;
-  /** Resolves when the process has ended, by whatever. */
-  gone: Promise<unknown>;
   /** SIGTERM; answers the exit code. */
   stop(): Promise<number | null>;
 }
@@ -69,7 +71,8 @@ export function startChild(
     pid: child.pid ?? 0,
     ready,
     output: () => output,
-    gone: once(child, 'exit'),
+    gone: once(child, 'exit').then(([code, signal]) => signal ?? code),
+    signal: (name) => void child.kill(name),
     async kill() {
       await end(child, 'SIGKILL');
     },
