@@ -58,9 +58,9 @@ describe('the metrics of the embedded engine', () => {
       const { artery_intake_waiting: waiting = 0, artery_queue_held: held = 0 } = found;
       return waiting > 0 && held > 0 && (found.artery_intake_oldest_ms ?? 0) > 0;
     });
-    await until(() => nothingWaits(engine), 30_000);
+    await until(() => nothingWaits(engine), 60_000);
     await engine.stop();
-  }, 60_000);
+  }, 120_000);
 });
 
 describe.skipIf(WITHOUT_REDIS)(`the metrics of the cluster engine${WHY_SKIPPED}`, () => {

@@ -4,7 +4,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { markFile } from '../../src/assembly/work-mark.ts';
 import { runArtery } from '../commands/program.ts';
 import { until } from '../contract/queue.ts';
@@ -57,6 +57,7 @@ async function accept(folder: string, texts: string[]): Promise<void> {
 async function runUntilSettled(start: () => Child): Promise<{ child: Child; ends: number }> {
   for (let ends = 0; ends < 12; ends += 1) {
     const child = start();
+    onTestFinished(() => child.kill());
     if (await settles(child)) return { child, ends };
     await child.gone;
   }
@@ -88,8 +89,10 @@ describe('the embedded engine', () => {
       const { ask } = await child.ready;
       const { messages } = await ask('GET', '/admin/messages?limit=500');
       expect(messages).toHaveLength(texts.length);
-      const aside = messages.filter(({ state }: Json) => state === 'set-aside');
-      expect(aside).toMatchObject([{ attempts: 3 }]);
+      const processed = messages.filter(({ state }: Json) => state === 'processed');
+      expect(processed).toHaveLength(texts.length - 1);
+      // Once beside the poison, once alone: nobody else comes near the limit.
+      expect(Math.max(...processed.map((row: Json) => row.attempts))).toBeLessThanOrEqual(2);
       expect(await child.stop()).toBe(0);
       expect(existsSync(markFile(join(folder, 'data')))).toBe(false);
 
@@ -97,7 +100,7 @@ describe('the embedded engine', () => {
       await checkAfterwards(engine, others, poison);
       await engine.stop();
     },
-    120_000,
+    240_000,
   );
 });
 
@@ -124,7 +127,7 @@ describe.skipIf(WITHOUT_REDIS)(`the cluster engine${WHY_SKIPPED}`, () => {
     for (const engine of [working, receiver]) await engine.stop();
     await redis.close();
     await mongo.stop();
-  }, 120_000);
+  }, 240_000);
 });
 
 /** Starts the worker anew each time that it ends, until nothing waits any more. */
@@ -135,6 +138,7 @@ async function workUntilSettled(
   const file = join(import.meta.dirname, '..', 'support', 'poison-worker.ts');
   for (let ends = 0; ends < 12; ends += 1) {
     const worker = fork(file, [JSON.stringify(given)], { stdio: 'inherit' });
+    onTestFinished(() => void worker.kill('SIGKILL'));
     const isGone = () => worker.exitCode !== null || worker.signalCode !== null;
     const waiting = '/admin/messages?state=received&limit=1';
     const isSettled = async () => (await receiver.get(waiting)).messages.length === 0;
