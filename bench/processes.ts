@@ -76,10 +76,15 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** Artery on an empty data folder, which goes with it. */
-export async function startServer(roles: string): Promise<Server> {
+/** Artery on an empty data folder, which goes with it; `settings` are added to its environment. */
+export async function startServer(
+  roles: string,
+  settings: Record<string, string> = {},
+): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), 'artery-bench-'));
-  const child = fork(here('./server.ts'), [join(folder, 'data'), roles, SECRET]);
+  // Nothing else: MONGODB_URL of the bench's own environment would choose the engine.
+  const env = { PATH: process.env.PATH, ...settings };
+  const child = fork(here('./server.ts'), [join(folder, 'data'), roles, SECRET], { env });
   const { url } = await firstMessage<{ url: string }>(child);
   const headers = { authorization: `Bearer ${SECRET}`, 'content-type': 'application/json' };
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });

@@ -1,11 +1,13 @@
-// npm run bench [-- --seconds 10 --soak 5 --only accept|trip|soak]: all scenarios against a bare
-// echo in the same run. The load generator and its messages are found by --tools (see README
-// there).
+// npm run bench [-- --seconds 10 --soak 5 --only accept|trip|soak]: all scenarios of the embedded
+// engine against a bare echo in the same run; npm run bench -- cluster: those of the cluster
+// engine, against the embedded one too. The load generator is found by --tools (see README.md).
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { clusterEngine } from './cluster.ts';
 import { type Context, calibrate, durableAccept, type Row, soak, wholeTrip } from './scenarios.ts';
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     seconds: { type: 'string', default: '10' },
     soak: { type: 'string', default: '5' },
@@ -18,9 +20,9 @@ function print(rows: Row[]): void {
   for (const row of rows) {
     const ratio = row.echo ? row.value / row.echo : undefined;
     const parts = [
-      row.scenario.padEnd(52),
-      `${row.value.toFixed(row.unit === 'ms' ? 2 : 0)} ${row.unit}`.padStart(14),
-      ratio === undefined ? ''.padStart(16) : `${ratio.toFixed(4)} of echo`.padStart(16),
+      row.scenario.padEnd(66),
+      figure(row).padStart(18),
+      ratio === undefined ? ''.padStart(14) : `${ratio.toFixed(4)} of echo`.padStart(14),
       aimOf(row, ratio),
       row.note ?? '',
     ];
@@ -28,9 +30,14 @@ function print(rows: Row[]): void {
   }
 }
 
+function figure({ value, unit }: Row): string {
+  if (Number.isNaN(value)) return 'n/a';
+  return `${value.toFixed(unit === 'msg/s' || unit === 'MiB' ? 0 : 2)} ${unit}`;
+}
+
 function aimOf({ aim, aimRatio, unit, value }: Row, ratio: number | undefined): string {
-  if (aim === undefined) return '';
-  if (unit === 'ms') return `aim < ${aim} ms: ${value < aim ? 'met' : 'MISSED'}`;
+  if (aim === undefined || Number.isNaN(value)) return '';
+  if (unit !== 'msg/s') return `aim <= ${aim}: ${value <= aim ? 'met' : 'MISSED'}`;
   const byRatio = ratio !== undefined && aimRatio !== undefined && ratio >= aimRatio;
   const met = value >= aim || byRatio;
   return `aim ${aim} or ${aimRatio} of echo: ${met ? 'met' : 'MISSED'}`;
@@ -38,6 +45,12 @@ function aimOf({ aim, aimRatio, unit, value }: Row, ratio: number | undefined): 
 
 if (!existsSync(`${values.tools}/mllp-load.mjs`)) {
   process.stderr.write(`bench: no load generator at ${values.tools}/mllp-load.mjs; give --tools\n`);
+  process.exit(1);
+}
+const cluster = positionals.includes('cluster');
+const unknown = positionals.find((name) => name !== 'cluster');
+if (unknown !== undefined) {
+  process.stderr.write(`bench: "${unknown}" is not cluster, and there is no other\n`);
   process.exit(1);
 }
 const context: Context = {
@@ -54,6 +67,11 @@ print(
     unit: 'msg/s',
   })),
 );
-if (wanted('accept')) print(await durableAccept(context, echo));
-if (wanted('trip')) print(await wholeTrip(context, echo));
-if (wanted('soak') && context.soakMinutes > 0) print(await soak(context));
+if (cluster) for await (const rows of clusterEngine(context, echo)) print(rows);
+else await embeddedEngine();
+
+async function embeddedEngine(): Promise<void> {
+  if (wanted('accept')) print(await durableAccept(context, echo));
+  if (wanted('trip')) print(await wholeTrip(context, echo));
+  if (wanted('soak') && context.soakMinutes > 0) print(await soak(context));
+}

@@ -1,8 +1,8 @@
 // Artery in a process of its own for a scenario: roles and data folder come as arguments, the
-// addresses go back to the parent.
+// engine's servers in the environment; the address goes back to the parent.
 import { openApp } from '../src/app.ts';
 import type { Role } from '../src/commands/context.ts';
-import { loadConfig } from '../src/config/config.ts';
+import { loadConfig, processEnvironment } from '../src/config/config.ts';
 
 const [folder = '', roles = '', secret = ''] = process.argv.slice(2);
 const config = loadConfig({
@@ -12,6 +12,7 @@ const config = loadConfig({
   ARTERY_LAB_PORT: '0',
   ARTERY_LOG_LEVEL: 'error',
   ARTERY_WAITING_MAX: '10000000',
+  ...processEnvironment(),
 });
 const app = await openApp(config, {
   roles: roles.split(',') as Role[],

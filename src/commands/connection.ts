@@ -1,9 +1,10 @@
 // How a command reaches the data: over HTTP to the server that runs on this data folder, else by
 // opening the same application in this process without listening. Both answer the same requests.
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import { readRunFile } from '../config/run-file.ts';
-import { ERRORS, type ErrorCode } from '../model/errors.ts';
+import { EngineError, ERRORS, type ErrorCode } from '../model/errors.ts';
 import type { App, CommandContext } from './context.ts';
 import { CommandError, EXIT, exitCodeOf } from './outcome.ts';
 
@@ -32,23 +33,44 @@ type Send = (
   body: string | Uint8Array | undefined,
 ) => Promise<Answer>;
 
-/** Opens, uses and closes. */
+/** A server that starts has its folder for a while before it answers. */
+const FOLDER_WAIT_MS = 15_000;
+const FOLDER_LOOK_MS = 200;
+
+/** Opens, uses and closes. Waits for a folder that somebody else has just opened. */
 export async function withServer<T>(
   context: CommandContext,
   config: Config,
   use: (connection: Connection) => Promise<T>,
 ): Promise<T> {
-  const running = readRunFile(config.dataDir);
-  if (running !== undefined && (await answers(running.url))) {
-    return use(connectionOver(sendHttp(running.url), running.secret));
+  const until = performance.now() + FOLDER_WAIT_MS;
+  for (;;) {
+    const running = readRunFile(config.dataDir);
+    if (running !== undefined && (await answers(running.url))) {
+      return use(connectionOver(sendHttp(running.url), running.secret));
+    }
+    const operatorSecret = makeSecret();
+    const app = await openHere(context, config, operatorSecret, performance.now() < until);
+    if (app !== undefined) {
+      return use(connectionTo(app, operatorSecret)).finally(() => app.close());
+    }
+    await sleep(FOLDER_LOOK_MS);
   }
-  const operatorSecret = makeSecret();
+}
+
+/** Undefined when another process has the folder and `mayWait`; else that is thrown. */
+async function openHere(
+  context: CommandContext,
+  config: Config,
+  operatorSecret: string,
+  mayWait: boolean,
+): Promise<App | undefined> {
   const quiet: Config = Object.freeze({ ...config, logLevel: 'silent' });
-  const app = await context.openApp(quiet, { roles: ['api'], listen: false, operatorSecret });
   try {
-    return await use(connectionOver(sendInject(app), operatorSecret));
-  } finally {
-    await app.close();
+    return await context.openApp(quiet, { roles: ['api'], listen: false, operatorSecret });
+  } catch (thrown) {
+    if (mayWait && thrown instanceof EngineError && thrown.code === 'STORE_LOCKED') return;
+    throw thrown;
   }
 }
 

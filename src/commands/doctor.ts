@@ -9,21 +9,15 @@ import type { Config } from '../config/config.ts';
 import { formatProblem } from '../config/faults.ts';
 import { readRunFile, runFilePath } from '../config/run-file.ts';
 import { act, type Call, columns, example } from './call.ts';
+import { type Check, failed, ok, warning } from './check.ts';
 import type { CommandContext } from './context.ts';
 import { checkMaps } from './map.ts';
 import { EXIT, type ExitCode } from './outcome.ts';
 
-interface Check {
-  name: string;
-  state: 'ok' | 'warning' | 'failed';
-  /** What was found and, when it is not well, what to do. */
-  text: string;
-}
-
 export function addDoctor(program: Command, context: CommandContext): void {
   const doctor = program
     .command('doctor')
-    .description('check the machine, the settings and the files; changes nothing')
+    .description('check the machine, settings, files, MongoDB and Redis; changes nothing')
     .action(act(context, examine));
   example(doctor, 'doctor', 'doctor --json');
 }
@@ -40,6 +34,7 @@ async function examine(call: Call<unknown>): Promise<ExitCode | undefined> {
     checkRootKey(config),
     checkChannels(loaded),
     await checkMappings(config),
+    ...(await checkServers(config)),
     ...(await checkPorts(config, loaded)),
   ];
   const marks = { ok: 'ok', warning: 'warn', failed: 'FAIL' };
@@ -109,10 +104,20 @@ function checkRootKey(config: Config): Check {
       ? failed('root key', `others can read it: chmod 600 ${file}`)
       : ok('root key', file);
   }
+  if (config.cluster !== null) {
+    return failed('root key', `${file} is missing: artery key make it once for the whole cluster`);
+  }
   if (existsSync(`${config.dataDir}/store`)) {
     return failed('root key', `${file} is missing, the data cannot be read: restore the key`);
   }
   return ok('root key', `${file} will be made`);
+}
+
+/** The cluster engine's, where it is set. */
+async function checkServers({ cluster }: Config): Promise<Check[]> {
+  if (cluster === null) return [];
+  const { checkMongo, checkRedis } = await import('./doctor-servers.ts');
+  return Promise.all([checkMongo(cluster.mongodbUrl), checkRedis(cluster.redisUrl)]);
 }
 
 function checkChannels(loaded: LoadedChannels): Check {
@@ -166,16 +171,4 @@ function isTaken(host: string, port: number): Promise<boolean> {
 
 function nearestFolder(folder: string): string {
   return existsSync(folder) || dirname(folder) === folder ? folder : nearestFolder(dirname(folder));
-}
-
-function ok(name: string, text: string): Check {
-  return { name, state: 'ok', text };
-}
-
-function warning(name: string, text: string): Check {
-  return { name, state: 'warning', text };
-}
-
-function failed(name: string, text: string): Check {
-  return { name, state: 'failed', text };
 }

@@ -14,6 +14,7 @@ import { addMllp } from './mllp.ts';
 import { describeFailure } from './outcome.ts';
 import { addPatient } from './patient.ts';
 import { addStart } from './start.ts';
+import { addStore } from './store.ts';
 import { addToken } from './token.ts';
 import { readVersion } from './version.ts';
 
@@ -46,7 +47,7 @@ export function buildProgram(context: CommandContext): Command {
       writeErr: (text) => context.note(text.replace(/\n$/, '')),
     });
   const adders = [addStart, addMllp, addMessage, addChannel, addMap, addToken, addFhir, addPatient];
-  for (const add of [...adders, addAudit, addKey, addCert, addBackup, addDoctor])
+  for (const add of [...adders, addAudit, addKey, addCert, addBackup, addStore, addDoctor])
     add(program, context);
   return program;
 }

@@ -88,6 +88,7 @@ function describeStart(
   list: ChannelList,
 ): string {
   const key = config.rootKey === null ? config.rootKeyFile : 'from ARTERY_ROOT_KEY';
+  const port = mllpPort(list);
   const indented = describeChannels(list).replace(/^/gm, '  ');
   return [
     'Artery is ready.',
@@ -101,15 +102,15 @@ function describeStart(
     indented,
     '',
     'Make a token:   npx artery token create --scope "system/*.rs"',
-    `Send a message: npx artery mllp send --port ${portOf(list)} FILE`,
+    ...(port === undefined ? [] : [`Send a message: npx artery mllp send --port ${port} FILE`]),
     'Stop:           Ctrl-C',
   ].join('\n');
 }
 
-/** Of the first channel that listens for MLLP. */
-function portOf(list: ChannelList): string {
+/** Of the first channel that listens for MLLP here. */
+function mllpPort(list: ChannelList): string | undefined {
   const found = list.channels.find((one) => one.listening && one.source.startsWith('mllp'));
-  return found?.address.split(':').at(-1) ?? 'PORT';
+  return found?.address.split(':').at(-1);
 }
 
 const DEMO_PAUSE_MS = 200;

@@ -59,6 +59,7 @@ export const ERRORS = {
     207,
     'exception',
   ),
+  STORE_UNFINISHED: row('A copy into this store is not finished.', 503, 'AE', 207, 'exception'),
   STORE_CORRUPT: row('What was read is not what was written.', 500, 'AE', 207, 'exception'),
   KEY_DESTROYED: row('The patient was forgotten; the key is destroyed.', 410, 'AE', 204, 'deleted'),
   KEY_UNAVAILABLE: row('The key cannot be opened with this root key.', 500, 'AE', 207, 'security'),

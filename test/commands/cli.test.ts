@@ -136,7 +136,7 @@ describe('every command', () => {
   const commands = ['start', 'mllp send', 'message ls', 'message show', 'message replay'].concat(
     ['channel ls', 'channel check', 'map test', 'map run', 'map lint', 'token create', 'token ls'],
     ['token revoke', 'audit verify', 'audit ls', 'patient forget', 'key rotate', 'cert make'],
-    ['backup', 'restore', 'doctor', 'fhir get'],
+    ['backup', 'restore', 'store copy', 'doctor', 'fhir get'],
   );
   it.each(commands)('%s has help with an example', async (name) => {
     const ran = await runArtery([...name.split(' '), '--help']);

@@ -1,11 +1,13 @@
-// The MongoDB store on a real server, the one named in MONGODB_URL: contract, several processes and
-// plans. `npm run test:mongo`. Everything is written into databases of its own, dropped at the end.
+// The MongoDB store on a real server, the one named in MONGODB_URL: contract, several processes,
+// plans and a move. `npm run test:mongo`. Everything is written into databases of its own, dropped
+// at the end.
 import { randomUUID } from 'node:crypto';
 import { MongoClient } from 'mongodb';
 import { afterAll, describe, it } from 'vitest';
 import { openMongoStore } from '../../src/store/mongo/open.ts';
 import { restoreMongoBackup } from '../../src/store/mongo/restore.ts';
 import { storeContract } from '../contract/store.ts';
+import { roundTripSuite } from './copy-round-trip.ts';
 import { temporaryFolder } from './folder.ts';
 import { plansSuite } from './mongo-plans.ts';
 import { processesSuite } from './mongo-processes.ts';
@@ -24,7 +26,7 @@ if (url === '') {
   };
 
   describe('mongodb', () => {
-    const [contract, shared] = [newDatabase(), newDatabase()];
+    const [contract, shared, moved] = [newDatabase(), newDatabase(), newDatabase()];
     afterAll(async () => {
       const client = new MongoClient(url);
       for (const name of databases) await client.db(name).dropDatabase();
@@ -44,5 +46,6 @@ if (url === '') {
     });
     processesSuite(() => ({ url, database: shared }));
     plansSuite(() => ({ url, database: shared }));
+    roundTripSuite(() => ({ url, database: moved }));
   });
 }

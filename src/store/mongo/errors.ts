@@ -17,6 +17,8 @@ import { CommitConflict } from '../port.ts';
 const NAMESPACE_EXISTS = 48;
 const DUPLICATE_KEY = 11_000;
 const NO_SUCH_COMMAND = 59;
+/** CursorNotFound, CursorKilled */
+const CURSOR_GONE = [43, 237];
 const WRITE_CONFLICT = 112;
 /** WriteConflict; ConflictingOperationInProgress: DocumentDB's name for a failed serialization. */
 const CONFLICTS = new Set([WRITE_CONFLICT, 117]);
@@ -67,6 +69,11 @@ export function isUnknownCommit(thrown: unknown): boolean {
 
 export function isDuplicateKey(thrown: unknown): boolean {
   return serverCode(thrown) === DUPLICATE_KEY;
+}
+
+/** What a cursor meets whose server was changed or restarted. */
+export function isCursorGone(thrown: unknown): boolean {
+  return CURSOR_GONE.includes(serverCode(thrown));
 }
 
 export function isNamespaceExists(thrown: unknown): boolean {

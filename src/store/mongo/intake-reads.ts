@@ -110,7 +110,7 @@ export async function countIntake(
   return counts;
 }
 
-function toIntakeRow(row: IntakeDoc): IntakeRow {
+export function toIntakeRow(row: IntakeDoc): IntakeRow {
   const { once, bodyKey, body, detailKey, detail, _id: _, tenant: __, ...fields } = row;
   return {
     ...fields,

@@ -8,6 +8,7 @@ import { collectionsOf } from './collections.ts';
 import { translateError } from './errors.ts';
 import { migrate } from './schema.ts';
 import { MongoStore } from './store.ts';
+import { refuseUnfinished } from './transfer-mark.ts';
 
 export interface MongoOptions extends MongoTarget {
   /** Units in one transaction. */
@@ -22,6 +23,8 @@ export interface MongoOptions extends MongoTarget {
   commitWaitMs?: number;
   /** A tenant held this long without a commit is taken from a process that is gone. */
   stuckMs?: number;
+  /** Opens the target of an unfinished copy too: for the last checks of the copy itself. */
+  admitUnfinished?: boolean;
 }
 
 const DEFAULTS = {
@@ -48,7 +51,9 @@ export async function openMongoStore(options: MongoOptions): Promise<Store> {
   try {
     const db = client.db(database);
     checkTransactions(await readHello(db));
-    await migrate(db, collectionsOf(db));
+    const collections = collectionsOf(db);
+    if (options.admitUnfinished !== true) await refuseUnfinished(collections);
+    await migrate(db, collections);
     const { groupUnitsMax, groupBytesMax, bytesMax, ...limits } = { ...DEFAULTS, ...options };
     return new MongoStore(client, db, {
       ...limits,

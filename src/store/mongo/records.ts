@@ -110,9 +110,17 @@ export interface WriterDoc {
   at: number;
 }
 
-/** `schema` { version }, `tenants` { next }. */
+/**
+ * `schema` { version }; `tenants` { next, intake: counter that a new tenant begins with };
+ * `copy` { step, progress: JSON, session }: a move into this database is not finished; `session` of
+ * the process that moves.
+ */
 export interface MetaDoc {
   _id: string;
   version?: number;
   next?: number;
+  intake?: number;
+  step?: number;
+  progress?: string;
+  session?: Uint8Array;
 }

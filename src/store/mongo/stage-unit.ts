@@ -2,7 +2,15 @@
 // chain. Nothing is sent here; flush.ts writes what is staged.
 import { randomUUID } from 'node:crypto';
 import { linkHash } from '../../audit/chain.ts';
-import type { Committed, IntakeWrite, KeyWrite, ResourceWrite, Transition, Unit } from '../port.ts';
+import type {
+  Checkpoint,
+  Committed,
+  IntakeWrite,
+  KeyWrite,
+  ResourceWrite,
+  Transition,
+  Unit,
+} from '../port.ts';
 import { type BatchState, onceOf } from './batch-state.ts';
 import { DELETED, LIVE, lowField, type ResourceDoc, TENANTS_MAX } from './records.ts';
 import { numberedId, resourceId, rowId, versionId } from './row-ids.ts';
@@ -117,7 +125,7 @@ function stageResource(state: BatchState, write: ResourceWrite): void {
   state.staged.heads.set(next._id, head);
 }
 
-function resourceDoc(tenant: string, write: ResourceWrite): ResourceDoc {
+export function resourceDoc(tenant: string, write: ResourceWrite): ResourceDoc {
   const { expected: _, body, tokens, ranges, ...fields } = write;
   const lows: Record<string, number> = {};
   const entries = write.deleted ? [] : ranges;
@@ -149,9 +157,13 @@ function stageAudit(state: BatchState, unit: Unit): number {
     head.auditHash = hash;
   }
   if (unit.checkpoint) {
-    const { seq, at } = unit.checkpoint;
-    const _id = `${numberedId(tenant, seq)}/${at}/${randomUUID()}`;
+    const _id = checkpointId(tenant, unit.checkpoint);
     staged.checkpoints.push({ _id, tenant, ...unit.checkpoint });
   }
   return first;
+}
+
+/** Sorts by number, then time; two may have both in common. */
+export function checkpointId(tenant: string, { seq, at }: Checkpoint): string {
+  return `${numberedId(tenant, seq)}/${at}/${randomUUID()}`;
 }

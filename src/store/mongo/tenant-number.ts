@@ -4,6 +4,7 @@ import { EngineError } from '../../model/errors.ts';
 import type { Collections } from './collections.ts';
 import { isDuplicateKey } from './errors.ts';
 import { TENANTS_MAX } from './records.ts';
+import { firstCounter } from './transfer-counts.ts';
 
 /** Any number of processes may do so at once; one of them wins, a number may stay unused. */
 export async function ensureTenant(collections: Collections, tenant: string): Promise<void> {
@@ -11,7 +12,8 @@ export async function ensureTenant(collections: Collections, tenant: string): Pr
   if (known) return;
   const number = await nextNumber(collections);
   const empty = { live: [], tallies: [], writers: [] };
-  const ends = { commits: 0, intake: 0, auditSeq: 0, auditHash: ZERO_HASH };
+  const intake = await firstCounter(collections);
+  const ends = { commits: 0, intake, auditSeq: 0, auditHash: ZERO_HASH };
   try {
     await collections.tenants.insertOne({ _id: tenant, number, ...ends, ...empty });
   } catch (cause) {

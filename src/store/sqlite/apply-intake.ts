@@ -2,6 +2,7 @@
 import type { MessageState } from '../../model/message.ts';
 import {
   CommitConflict,
+  type IntakeRow,
   type IntakeWrite,
   type Sealed,
   type Transition,
@@ -127,6 +128,32 @@ function insertMessage(
   if (row.detail) writeDetail(state, seq, row.detail);
   state.countIntake(tenant, channel, code, 1);
   return { seq, channel };
+}
+
+/** A message that is moved here from another store, with the number that it has there. */
+export function insertIntakeRow(state: WriterState, tenant: number, row: IntakeRow): void {
+  const channel = state.internName(row.channel);
+  const code = STATES.indexOf(row.state);
+  state.db.run(
+    `INSERT INTO intake (seq, tenant, id, channel, format, received_at, state, ordering_key, dedupe,
+      digest, attempts, changed_at, compartment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    row.seq,
+    tenant,
+    row.id,
+    channel,
+    row.format,
+    row.receivedAt,
+    code,
+    row.orderingKey,
+    row.dedupe,
+    row.digest,
+    row.attempts,
+    row.changedAt,
+    row.compartment,
+  );
+  writeBody(state, row.seq, row.body);
+  if (row.detail) writeDetail(state, row.seq, row.detail);
+  state.countIntake(tenant, channel, code, 1);
 }
 
 function moveMessage(

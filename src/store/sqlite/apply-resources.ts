@@ -7,7 +7,7 @@ import type { StoredHead, WriterState } from './writer-state.ts';
 
 export const LIVE = 0;
 const DELETED = 1;
-const FORGOTTEN = 2;
+export const FORGOTTEN = 2;
 
 /** One per write: the stored head; undefined = there is none, or an earlier write makes it. */
 export type CheckedResources = (StoredHead | undefined)[];
@@ -120,7 +120,7 @@ function writeVersion(
   cid: number,
   rid: number,
   vid: number,
-  write: ResourceWrite,
+  write: Omit<ResourceWrite, 'expected' | 'tokens' | 'ranges'>,
 ): void {
   state.db.run(
     `INSERT INTO versions (vid, rid, cid, version, last_updated, deleted, compartment, fingerprint,
@@ -152,6 +152,28 @@ function writeIndex(state: WriterState, cid: number, rid: number, write: Resourc
 function dropIndex(state: WriterState, rid: number): void {
   state.db.run('DELETE FROM tokens WHERE rowid = ?', rid);
   state.db.run('DELETE FROM ranges WHERE rid = ?', rid);
+}
+
+/** A superseded version that is moved here from another store, behind its resource. */
+export function writeOldVersion(
+  state: WriterState,
+  tenant: number,
+  row: Omit<ResourceWrite, 'expected' | 'tokens' | 'ranges'>,
+): void {
+  const cid = state.internCollection(tenant, row.type);
+  const head = state.findHead(cid, row.id);
+  if (!head) throw new Error('a version has no resource');
+  writeVersion(state, cid, head.rid, state.nextVid(), row);
+}
+
+/** A resource that is moved here was forgotten: it has no index rows. */
+export function markForgotten(state: WriterState, tenant: number, ref: ResourceRef): void {
+  const cid = state.internCollection(tenant, ref.type);
+  const head = state.findHead(cid, ref.id);
+  if (!head) throw new Error('a forgotten resource is not stored');
+  state.db.run('UPDATE resources SET state = ? WHERE rid = ?', FORGOTTEN, head.rid);
+  if (head.state === LIVE) state.countLive(cid, -1);
+  state.moveHead(cid, ref.id, { ...head, state: FORGOTTEN });
 }
 
 /** Takes a compartment's resources out of every index; no search finds them again. */

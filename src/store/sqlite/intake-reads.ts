@@ -4,9 +4,10 @@ import type { IntakeFilter, IntakeRow, IntakeStore } from '../port.ts';
 import { STATES } from './apply-intake.ts';
 import type { Connection } from './connection.ts';
 
-const COLUMNS = `m.seq, m.id, c.name AS channel, m.format, m.received_at, m.state, m.ordering_key,
-  m.dedupe, m.digest, m.attempts, m.changed_at, m.compartment, b.key_id AS body_key, b.body,
-  d.key_id AS detail_key, d.detail`;
+/** Of `intake m`, `names c` (channel), `intake_bodies b` and `intake_details d`. */
+export const MESSAGE_COLUMNS = `m.seq, m.id, c.name AS channel, m.format, m.received_at, m.state,
+  m.ordering_key, m.dedupe, m.digest, m.attempts, m.changed_at, m.compartment,
+  b.key_id AS body_key, b.body, d.key_id AS detail_key, d.detail`;
 /** The tenant's name is the first parameter. */
 const FROM = fromIntake('');
 
@@ -16,7 +17,7 @@ function fromIntake(index: string): string {
     LEFT JOIN intake_details d ON d.seq = m.seq WHERE t.name = ?`;
 }
 
-interface Row {
+export interface MessageColumns {
   seq: number;
   id: string;
   channel: string;
@@ -36,7 +37,7 @@ interface Row {
 }
 
 export function getMessage(db: Connection, tenant: string, id: string): IntakeRow | undefined {
-  const row = db.one<Row>(`SELECT ${COLUMNS} ${FROM} AND m.id = ?`, tenant, id);
+  const row = db.one<MessageColumns>(`SELECT ${MESSAGE_COLUMNS} ${FROM} AND m.id = ?`, tenant, id);
   return row && toIntakeRow(row);
 }
 
@@ -46,9 +47,9 @@ export function readInbox(
   orderingKey: string,
   limit: number,
 ): IntakeRow[] {
-  const sql = `SELECT ${COLUMNS} ${FROM} AND m.state = 0 AND m.ordering_key = ?
+  const sql = `SELECT ${MESSAGE_COLUMNS} ${FROM} AND m.state = 0 AND m.ordering_key = ?
     ORDER BY m.seq LIMIT ?`;
-  return db.all<Row>(sql, tenant, orderingKey, limit).map(toIntakeRow);
+  return db.all<MessageColumns>(sql, tenant, orderingKey, limit).map(toIntakeRow);
 }
 
 /** A page ends where one key more than `limit` would begin; a shorter page is the last. */
@@ -80,7 +81,7 @@ export function listMessages(
   beforeSeq?: number,
 ): IntakeRow[] {
   const query = messagesQuery(filter, beforeSeq);
-  return db.all<Row>(query.text, tenant, ...query.values, limit).map(toIntakeRow);
+  return db.all<MessageColumns>(query.text, tenant, ...query.values, limit).map(toIntakeRow);
 }
 
 /** Its values stand between the tenant's name and the limit. */
@@ -104,7 +105,7 @@ export function messagesQuery(
   add('m.received_at <= ?', filter.receivedTo);
   add('m.seq < ?', beforeSeq);
   const from = fromIntake(indexFor(filter));
-  const text = `SELECT ${COLUMNS} ${from} ${where.join('')} ORDER BY m.seq DESC LIMIT ?`;
+  const text = `SELECT ${MESSAGE_COLUMNS} ${from} ${where.join('')} ORDER BY m.seq DESC LIMIT ?`;
   return { text, values };
 }
 
@@ -146,7 +147,7 @@ function stateOf(code: number): MessageState {
   return state;
 }
 
-function toIntakeRow(row: Row): IntakeRow {
+export function toIntakeRow(row: MessageColumns): IntakeRow {
   const { detail_key: detailKey, detail } = row;
   return {
     seq: row.seq,

@@ -53,7 +53,7 @@ export function listKeys(
 }
 
 /** A destroyed key's bytes are zeros on disk; callers see nothing. */
-function toKeyRow(row: KeyRow): KeyRow {
+export function toKeyRow(row: KeyRow): KeyRow {
   return { ...row, wrapped: row.destroyedAt === null ? row.wrapped : new Uint8Array(0) };
 }
 
@@ -73,6 +73,6 @@ export function listCredentials(db: Connection, tenant: string): CredentialRow[]
   return db.all<StoredCredential>(sql, tenant).map(toCredential);
 }
 
-function toCredential(row: StoredCredential): CredentialRow {
+export function toCredential(row: StoredCredential): CredentialRow {
   return { ...row, scopes: JSON.parse(row.scopes) as string[] };
 }

@@ -24,6 +24,8 @@ export interface SqliteOptions {
   callsMax?: number;
   /** Bytes of bodies in units of one client that may be under way at once. */
   bytesMax?: number;
+  /** Opens the target of an unfinished copy too: for the last checks of the copy itself. */
+  admitUnfinished?: boolean;
 }
 
 export interface SqliteStore extends Store {
@@ -39,6 +41,7 @@ const DEFAULTS = {
   groupBytesMax: 16 * 1024 * 1024,
   checkpointPages: 10_000,
   pagesMax: 0,
+  admitUnfinished: false,
 };
 
 /**
@@ -46,7 +49,7 @@ const DEFAULTS = {
  * STORE_LOCKED when another store has it open, STORE_NEWER or STORE_CORRUPT when it cannot be read.
  */
 export async function openSqliteStore(options: SqliteOptions): Promise<SqliteStore> {
-  const { folder, groupUnitsMax, groupBytesMax, checkpointPages, pagesMax } = {
+  const { folder, groupUnitsMax, groupBytesMax, checkpointPages, pagesMax, admitUnfinished } = {
     ...DEFAULTS,
     ...options,
   };
@@ -54,6 +57,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<SqliteSto
     folder,
     tuning: { checkpointPages, pagesMax },
     limits: { unitsMax: groupUnitsMax, bytesMax: groupBytesMax },
+    admitUnfinished,
   };
   const threads = [await startThread('./writer-thread.ts', writerData)];
   try {

@@ -3,16 +3,17 @@ import type { Head, ResourceRef, ResourceRow } from '../port.ts';
 import type { Connection } from './connection.ts';
 
 const HEAD = 'r.version, r.state, r.last_updated, r.compartment, r.fingerprint';
-const VERSION = `v.version, v.deleted, v.last_updated, v.compartment, v.fingerprint, v.key_id,
-  v.body`;
+/** Of `versions v`. */
+export const VERSION_COLUMNS = `v.version, v.deleted, v.last_updated, v.compartment, v.fingerprint,
+  v.key_id, v.body`;
 const HEAD_BY_REF = `FROM names t CROSS JOIN collections c ON c.tenant = t.nid
   CROSS JOIN resources r ON r.cid = c.cid WHERE t.name = ? AND c.type = ? AND r.id = ?`;
-const NEWEST = `SELECT ${VERSION} FROM (SELECT r.vid ${HEAD_BY_REF}) h
+const NEWEST = `SELECT ${VERSION_COLUMNS} FROM (SELECT r.vid ${HEAD_BY_REF}) h
   CROSS JOIN versions v ON v.vid = h.vid`;
-const NAMED = `SELECT ${VERSION} FROM (SELECT r.rid ${HEAD_BY_REF}) h
+const NAMED = `SELECT ${VERSION_COLUMNS} FROM (SELECT r.rid ${HEAD_BY_REF}) h
   CROSS JOIN versions v ON v.rid = h.rid WHERE v.version = ?`;
 
-interface VersionRow {
+export interface VersionColumns {
   version: number;
   deleted: number;
   last_updated: number;
@@ -31,7 +32,7 @@ export function readHeads(
 }
 
 function readHead(db: Connection, tenant: string, ref: ResourceRef): Head | undefined {
-  type Row = Omit<VersionRow, 'deleted' | 'key_id' | 'body'> & { state: number };
+  type Row = Omit<VersionColumns, 'deleted' | 'key_id' | 'body'> & { state: number };
   const row = db.one<Row>(`SELECT ${HEAD} ${HEAD_BY_REF}`, tenant, ref.type, ref.id);
   if (!row) return undefined;
   return {
@@ -51,8 +52,8 @@ export function readVersion(
 ): ResourceRow | undefined {
   const row =
     version === undefined
-      ? db.one<VersionRow>(NEWEST, tenant, ref.type, ref.id)
-      : db.one<VersionRow>(NAMED, tenant, ref.type, ref.id, version);
+      ? db.one<VersionColumns>(NEWEST, tenant, ref.type, ref.id)
+      : db.one<VersionColumns>(NAMED, tenant, ref.type, ref.id, version);
   return row && toResourceRow(ref.type, ref.id, row);
 }
 
@@ -66,7 +67,10 @@ export function readNewest(
 
 /** The version row of a search hit. */
 export function readByVid(db: Connection, type: string, id: string, vid: number): ResourceRow {
-  const row = db.one<VersionRow>(`SELECT ${VERSION} FROM versions v WHERE v.vid = ?`, vid);
+  const row = db.one<VersionColumns>(
+    `SELECT ${VERSION_COLUMNS} FROM versions v WHERE v.vid = ?`,
+    vid,
+  );
   if (!row) throw new Error(`version row ${vid} is missing`);
   return toResourceRow(type, id, row);
 }
@@ -81,7 +85,8 @@ export function listHistory(
 ): ResourceRow[] {
   if (of.id !== undefined)
     return historyOfOne(db, tenant, { type: of.type, id: of.id }, limit, before);
-  const sql = `SELECT r.id, ${VERSION} FROM names t CROSS JOIN collections c ON c.tenant = t.nid
+  const sql = `SELECT r.id, ${VERSION_COLUMNS}
+    FROM names t CROSS JOIN collections c ON c.tenant = t.nid
     CROSS JOIN versions v INDEXED BY versions_by_time ON v.cid = c.cid
     CROSS JOIN resources r ON r.rid = v.rid
     WHERE t.name = ? AND c.type = ? AND v.last_updated <= ?3 AND (v.last_updated < ?3
@@ -89,7 +94,7 @@ export function listHistory(
     ORDER BY v.last_updated DESC, r.id, v.version DESC LIMIT ?6`;
   const { lastUpdated, id, version } = before ?? { lastUpdated: Infinity, id: '', version: 0 };
   return db
-    .all<VersionRow & { id: string }>(sql, tenant, of.type, lastUpdated, id, version, limit)
+    .all<VersionColumns & { id: string }>(sql, tenant, of.type, lastUpdated, id, version, limit)
     .map((row) => toResourceRow(of.type, row.id, row));
 }
 
@@ -100,11 +105,11 @@ function historyOfOne(
   limit: number,
   before?: { version: number },
 ): ResourceRow[] {
-  const sql = `SELECT ${VERSION} FROM (SELECT r.rid ${HEAD_BY_REF}) h
+  const sql = `SELECT ${VERSION_COLUMNS} FROM (SELECT r.rid ${HEAD_BY_REF}) h
     CROSS JOIN versions v ON v.rid = h.rid WHERE v.version < ? ORDER BY v.version DESC LIMIT ?`;
   const below = before?.version ?? Infinity;
   return db
-    .all<VersionRow>(sql, tenant, ref.type, ref.id, below, limit)
+    .all<VersionColumns>(sql, tenant, ref.type, ref.id, below, limit)
     .map((row) => toResourceRow(ref.type, ref.id, row));
 }
 
@@ -116,7 +121,7 @@ export function countResources(db: Connection, tenant: string): { type: string; 
   );
 }
 
-function toResourceRow(type: string, id: string, row: VersionRow): ResourceRow {
+export function toResourceRow(type: string, id: string, row: VersionColumns): ResourceRow {
   return {
     type,
     id,

@@ -7,12 +7,14 @@ import { lockFolder } from './lock.ts';
 import { type PackedBatch, unpackBatch } from './pack.ts';
 import { type CommitResults, type ThreadOrder, type ThreadReady, toFault } from './protocol.ts';
 import { migrate } from './schema.ts';
+import { refuseUnfinished } from './transfer-mark.ts';
 import { WriterState } from './writer-state.ts';
 
 export interface WriterData {
   folder: string;
   tuning: WriterTuning;
   limits: GroupLimits;
+  admitUnfinished: boolean;
 }
 
 function start(parent: MessagePort, data: WriterData): void {
@@ -37,6 +39,7 @@ function openFolder(data: WriterData): { serve(port: MessagePort): void; close()
   const unlock = lockFolder(data.folder);
   try {
     const db = openWriter(data.folder, data.tuning);
+    if (!data.admitUnfinished) refuseUnfinished(db);
     migrate(db);
     const state = new WriterState(db);
     eraseOldCopies(state);
