@@ -1,6 +1,6 @@
 // Attempts at a message, counted in the store where there is reason to: after one that failed, and
 // before one at a message that may have ended its process. A message that works the first time
-// costs nothing here. docs/decisions/008 has the reasoning.
+// costs nothing here. docs/decisions/009 has the reasoning.
 import type { ClinicalRecord } from '../record/context.ts';
 import {
   countAttempts,
