@@ -142,6 +142,7 @@ async function openFlow(
   const line = await createFinishLine({
     count: () => countWaiting(engine.store),
     timeoutMs: APPLICATION_ANSWER_MS,
+    now: Date.now,
     head: (id) => messageHead(record, TENANT, id),
     shared: config.cluster !== null,
   });
@@ -178,6 +179,7 @@ async function openFlow(
   }
   const { metrics } = telemetry;
   metrics.gauge('intake_waiting', line.waiting);
+  metrics.gauge('intake_oldest_ms', line.oldestMs);
   const depth = () => (engine.queue ?? work)?.depth() ?? { waiting: 0, active: 0 };
   metrics.gauge('queue_waiting', () => depth().waiting);
   metrics.gauge('queue_active', () => depth().active);
@@ -187,11 +189,11 @@ async function openFlow(
   return { ...base, running, receive, work, wake, depth, loaded: () => loaded };
 }
 
-async function countWaiting(store: Store): Promise<number> {
-  const counts = await store.intake.counts();
-  return counts
-    .filter(({ state }) => state === 'received')
-    .reduce((sum, { count }) => sum + count, 0);
+/** `oldest` 0 = nothing waits. */
+async function countWaiting(store: Store): Promise<{ waiting: number; oldest: number }> {
+  const rows = (await store.intake.counts()).filter(({ state }) => state === 'received');
+  const waiting = rows.reduce((sum, { count }) => sum + count, 0);
+  return { waiting, oldest: waiting === 0 ? 0 : Math.min(...rows.map(({ oldest }) => oldest)) };
 }
 
 function openChannels(

@@ -12,6 +12,7 @@ import { STORES } from '../store/index.ts';
 import type { Store } from '../store/port.ts';
 import { openSqliteClient } from '../store/sqlite/client.ts';
 import type { Telemetry } from '../telemetry/events.ts';
+import { setWorkMark } from './work-mark.ts';
 
 export interface Engine {
   store: Store;
@@ -37,6 +38,10 @@ export type WorkSeat =
 export interface WorkEngine {
   store: Store;
   queue: Queue;
+  /** The last run over the same data did not stop, but ended; BullMQ tells so itself, per key. */
+  crashed: boolean;
+  /** To be called when all drains have ended. */
+  stopped(): void;
 }
 
 export function openEngine(config: Config, telemetry: Telemetry): Promise<Engine> {
@@ -52,7 +57,7 @@ export function joinEngine(
 ): Promise<WorkEngine> {
   return seat.kind === 'embedded'
     ? joinEmbedded(config, seat, wakes)
-    : openClusterParts(config, telemetry);
+    : joinCluster(config, telemetry);
 }
 
 /** Whether a start may make the root key: not beside data that another key sealed. */
@@ -85,7 +90,13 @@ async function joinEmbedded(
 ): Promise<WorkEngine> {
   const queue = QUEUES.local({ waitingMax: config.limits.waitingMax });
   receiveWakes(wakes, queue);
-  return { store: openSqliteClient(seat), queue };
+  const mark = setWorkMark(config.dataDir);
+  return { store: openSqliteClient(seat), queue, crashed: mark.crashed, stopped: mark.remove };
+}
+
+async function joinCluster(config: Config, telemetry: Telemetry): Promise<WorkEngine> {
+  const parts = await openClusterParts(config, telemetry);
+  return { ...parts, crashed: false, stopped: () => undefined };
 }
 
 /** MongoDB and Redis; each thread has connections of its own. */

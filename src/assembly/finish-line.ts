@@ -9,14 +9,17 @@ export interface FinishLine {
   finished(result: Finished): void;
   /** Messages accepted and not yet at their end. */
   waiting(): number;
+  /** ms since the oldest message that waits was received, as the store said a few seconds ago. */
+  oldestMs(): number;
   /** Resolves at the message's end; undefined when it is not there within the time. */
   end(id: string): Promise<Finished | undefined>;
   close(): void;
 }
 
 interface Options {
-  /** Messages that the store holds waiting; asked at start, and in an interval when `shared`. */
-  count(): Promise<number>;
+  /** What waits by the store: how many messages, and when (ms) the oldest was received. */
+  count(): Promise<{ waiting: number; oldest: number }>;
+  now(): number;
   timeoutMs: number;
   /** Where a message stands by the store: it may have come to its end before it was asked about. */
   head(id: string): Promise<MessageHead | undefined>;
@@ -30,16 +33,18 @@ const LOOK_INTERVAL_MS = 250;
 /** Rejects when the store cannot be counted. */
 export async function createFinishLine(options: Options): Promise<FinishLine> {
   const waiters = new Map<string, (result: Finished | undefined) => void>();
-  let waiting = await options.count();
+  let { waiting, oldest } = await options.count();
   const recount = () =>
     options.count().then(
-      (count) => {
-        waiting = count;
+      (counted) => {
+        oldest = counted.oldest;
+        // A process alone is told of each message, and its own count is the newer one.
+        if (options.shared) waiting = counted.waiting;
       },
       // The count of before stands until the store answers again.
       () => undefined,
     );
-  const timer = options.shared ? setInterval(recount, COUNT_INTERVAL_MS) : undefined;
+  const timer = setInterval(recount, COUNT_INTERVAL_MS);
   return {
     accepted() {
       waiting += 1;
@@ -49,6 +54,7 @@ export async function createFinishLine(options: Options): Promise<FinishLine> {
       waiters.get(result.id)?.(result);
     },
     waiting: () => waiting,
+    oldestMs: () => (waiting === 0 || oldest === 0 ? 0 : Math.max(0, options.now() - oldest)),
     async end(id) {
       const { promise, resolve } = Promise.withResolvers<Finished | undefined>();
       waiters.set(id, resolve);

@@ -51,7 +51,8 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
   const tell = (news: WorkNews) => main.postMessage(news);
   const logger = createLogger({ level: config.logLevel });
   const telemetry = createTelemetry(logger, createMetrics());
-  const { store, queue } = await joinEngine(config, telemetry, data.seat, data.wakePort);
+  const engine = await joinEngine(config, telemetry, data.seat, data.wakePort);
+  const { store, queue, crashed } = engine;
   const rootKeys = parseRootKeys(data.rootKeys);
   const readRootKeys = () => parseRootKeys(readRootKey(config));
   const record = openRecord({ store, rootKeys, readRootKeys, clock: Date.now });
@@ -67,6 +68,7 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
     pipeline: (input) =>
       runPipeline(input, { mappings: mappings.current, validateResource, faultless }),
     finished: inBatches((results) => tell({ kind: 'finished', results })),
+    crashed,
     limits: {
       workConcurrency: config.limits.workConcurrency,
       sweepIntervalMs: config.limits.sweepIntervalMs,
@@ -90,6 +92,7 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
       close: async () => {
         clearInterval(timer);
         await work.close();
+        engine.stopped();
         await record.close();
         await store.close();
         data.wakePort.close();

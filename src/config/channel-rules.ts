@@ -19,6 +19,7 @@ export interface ChannelText {
   site: string;
   record?: { name: string; schema: string };
   retry: Channel['retry'];
+  work?: Channel['work'];
 }
 
 interface Fault {
@@ -44,12 +45,13 @@ export function checkRules(
   ];
   const record = readRecord(text, folder, faults);
   if (faults.length > 0) return { faults };
-  const { enabled, tenant, format, timezone, accepts, charset, site, retry } = text;
+  const { enabled, tenant, format, timezone, accepts, charset, site, retry, work } = text;
   const channel: Channel = {
     name,
     ...{ enabled, tenant, format, timezone, accepts, charset, site, retry, record },
     source: toSource(text.source, folder),
     orderBy: text.orderBy ?? (format === 'hl7v2' ? 'PID-3.1' : ''),
+    ...(work !== undefined && { work }),
   };
   return { channel: deepFreeze(channel), faults };
 }

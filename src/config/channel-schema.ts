@@ -48,6 +48,7 @@ export function channelSchema(limits: Limits): Record<string, unknown> {
           delayMsMax: limit('delayMsMax'),
         },
       },
+      work: workProperties(),
     },
   };
 }
@@ -125,6 +126,28 @@ function readingProperties(): Record<string, unknown> {
           description: 'File of the JSON schema of one record, relative to the channel file.',
         },
       },
+    },
+  };
+}
+
+function workProperties(): Record<string, unknown> {
+  const bound = (maximum: number, description: string) => {
+    return { type: 'integer', minimum: 1, maximum, description };
+  };
+  const perProcess = 'In each process with the role work: two of them do twice as much together.';
+  return {
+    type: 'object',
+    additionalProperties: false,
+    description: `Bounds of the work on this channel; absent = none. ${perProcess}`,
+    properties: {
+      concurrency: bound(
+        1_024,
+        'Messages mapped and written at the same time; those of one ordering key never are.',
+      ),
+      ratePerSecond: bound(
+        100_000,
+        'Messages begun per second; a tenth of it (at least one) at once after a pause.',
+      ),
     },
   };
 }

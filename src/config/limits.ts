@@ -51,7 +51,7 @@ export const LIMITS = {
   ),
   inboxMax: count(100, 'Waiting messages of one ordering key that are read at a time.', 1_000),
   workConcurrency: count(96, 'Ordering keys processed at the same time.', 1_024),
-  attemptsMax: count(8, 'Attempts at one message before it is set aside.', 100),
+  attemptsMax: count(8, 'Attempts at one message, over all restarts, before it is set aside.', 100),
   firstDelayMs: ms(500, 'Wait before the second attempt; doubled each time.', 60),
   delayMsMax: ms(MINUTE_MS, 'Longest wait between two attempts.', 24 * 60),
   sweepIntervalMs: ms(5_000, 'The queue is told again what the store still holds.', 60),

@@ -1,22 +1,27 @@
 // The second half of the trip: queue -> pipeline -> commit. One drain per ordering key applies that
 // key's waiting messages in arrival order. It decides what is tried again and what is set aside.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel } from '../model/channel.ts';
-import { type EngineError, toEngineError } from '../model/errors.ts';
-import { hasErrors, type Issue } from '../model/issue.ts';
+import { toEngineError } from '../model/errors.ts';
+import type { Issue } from '../model/issue.ts';
 import type { PipelineInput, PipelineOutput } from '../model/pipeline.ts';
-import type { Queue, Wake } from '../queue/port.ts';
+import type { Drain, Queue, Wake } from '../queue/port.ts';
 import type { ClinicalRecord } from '../record/context.ts';
-import {
-  type MessageRow,
-  messageHead,
-  nextInbox,
-  type OpenedMessage,
-  setAside,
-  type UnreadableMessage,
-} from '../record/message.ts';
+import { nextInbox } from '../record/message.ts';
 import { writeMapped } from '../record/write.ts';
 import type { Telemetry } from '../telemetry/events.ts';
-import { placesOf } from '../telemetry/fields.ts';
+import { Attempts, type Care, type Trial, type Waiting } from './attempts.ts';
+import {
+  abandon,
+  afterFailure,
+  giveUp,
+  processEnded,
+  processingIssue,
+  storeFault,
+} from './failure.ts';
+import { type Gate, openGate } from './gate.ts';
+import { openPlaces, type Places } from './places.ts';
+import { newestWaiting, sweepStore } from './sweep.ts';
 
 export interface WorkOptions {
   record: ClinicalRecord;
@@ -28,6 +33,8 @@ export interface WorkOptions {
   pipeline(input: PipelineInput): PipelineOutput;
   /** Told once per message that reached its end; it must not throw. */
   finished(result: Finished): void;
+  /** The last run over this store did not stop, but ended: one of the messages may be why. */
+  crashed?: boolean;
   limits: { workConcurrency: number; sweepIntervalMs: number; inboxMax: number };
 }
 
@@ -47,15 +54,30 @@ export interface Work {
   close(): Promise<void>;
 }
 
-const SWEEP_PAGE = 1_000;
-/** Wait before a store that did not answer is asked again; the message is not to blame. */
-const STORE_DELAY_MS = 1_000;
+/** What the drains share. */
+export interface Desk {
+  options: WorkOptions;
+  attempts: Attempts;
+  gate: Gate;
+  places: Places;
+  /** Messages up to this `seq` waited when the last run ended. */
+  suspectSeq: number;
+  closed: boolean;
+}
+
+/** A key in suspicion that found no place asks again: its token tells of the suspicion. */
+const PLACE_DELAY_MS = 500;
 
 /** Starts draining; the first sweep runs at once and picks up what an earlier run left. */
 export function startWork(options: WorkOptions): Work {
-  const attempts = new Map<string, number>();
-  const { queue, limits } = options;
-  queue.process((wake, mayGoOn) => drain(wake, mayGoOn, options, attempts), limits.workConcurrency);
+  const { record, queue, limits, telemetry } = options;
+  const places = openPlaces(options.channel, (wake) => queue.wake(wake));
+  const attempts = new Attempts(record);
+  const desk: Desk = { options, attempts, gate: openGate(), places, suspectSeq: 0, closed: false };
+  const process = () => queue.process((...given) => drain(desk, ...given), limits.workConcurrency);
+  if (options.crashed) void suspectWaiting(desk).then(() => desk.closed || process());
+  else process();
+  telemetry.metrics.gauge('queue_held', () => places.waiting());
   let sweeping: Promise<number> | undefined;
   const sweep = () => {
     sweeping ??= sweepStore(options).finally(() => {
@@ -68,21 +90,54 @@ export function startWork(options: WorkOptions): Work {
   return {
     sweep,
     async close() {
+      desk.closed = true;
       clearInterval(timer);
+      places.close();
       await sweeping;
       await queue.close();
     },
   };
 }
 
+/** Before the first drain: what arrives from now on is no cause of the last run's end. */
+async function suspectWaiting(desk: Desk): Promise<void> {
+  const { options } = desk;
+  options.telemetry.emit('work.after-crash', {});
+  while (!desk.closed) {
+    try {
+      desk.suspectSeq = await newestWaiting(options.record);
+      return;
+    } catch (thrown) {
+      await sleep(storeFault(options, toEngineError(thrown)).againInMs);
+    }
+  }
+}
+
 async function drain(
+  desk: Desk,
   wake: Wake,
   mayGoOn: () => boolean,
-  options: WorkOptions,
-  attempts: Map<string, number>,
-): Promise<{ againInMs?: number }> {
+  suspect: boolean,
+): ReturnType<Drain> {
+  if (desk.places.isWaiting(wake)) return suspect ? { againInMs: PLACE_DELAY_MS } : {};
+  try {
+    return await drainInbox(desk, wake, mayGoOn, suspect);
+  } finally {
+    desk.places.leave(wake);
+  }
+}
+
+async function drainInbox(
+  desk: Desk,
+  wake: Wake,
+  mayGoOn: () => boolean,
+  suspect: boolean,
+): ReturnType<Drain> {
+  const { options, places } = desk;
+  /** Only the first message of a key can have been in work when a process ended. */
+  let first = true;
   for (;;) {
-    let inbox: (OpenedMessage | UnreadableMessage)[];
+    let inbox: Waiting[];
     try {
       inbox = await nextInbox(options.record, wake, options.limits.inboxMax);
     } catch (thrown) {
@@ -90,63 +145,53 @@ async function drain(
     }
     for (const message of inbox) {
       if (!mayGoOn()) return { againInMs: 0 };
-      const wait = await attempt(message, options, attempts);
+      const { channel, seq } = message.row;
+      if (!places.take(wake, channel)) return suspect ? { againInMs: PLACE_DELAY_MS } : {};
+      const wait = await attempt(desk, message, first && (suspect || seq <= desk.suspectSeq));
       if (wait !== undefined) return { againInMs: wait };
+      first = false;
     }
     if (inbox.length < options.limits.inboxMax) return {};
+    if (places.isSought(wake)) return { againInMs: 0 };
   }
 }
 
 /** Undefined when the message reached its end; else the ms to wait before its next attempt. */
 async function attempt(
-  message: OpenedMessage | UnreadableMessage,
-  options: WorkOptions,
-  attempts: Map<string, number>,
+  desk: Desk,
+  message: Waiting,
+  suspect: boolean,
 ): Promise<number | undefined> {
-  const id = message.row.id;
-  const count = (attempts.get(id) ?? 0) + 1;
+  const { attempts, gate, options } = desk;
+  const { row } = message;
+  const attemptsMax = options.channel(row.channel)?.retry.attempts ?? Infinity;
+  const care = attempts.careFor(row, suspect, attemptsMax);
+  if (care === 'over')
+    return abandon(desk, { message, count: row.attempts }, processEnded(row.attempts));
+  const leave = await gate.enter(care === 'alone');
+  let trial: Trial = { message, count: row.attempts + 1 };
   try {
-    await apply(message, options, count);
-    attempts.delete(id);
+    trial = await begin(desk, message, care);
+    await apply(trial, options);
+    attempts.forget(row);
     return undefined;
   } catch (thrown) {
-    const error = toEngineError(thrown);
-    if (await hasEnded(message.row, options)) {
-      attempts.delete(id);
-      return undefined;
-    }
-    const retry = options.channel(message.row.channel)?.retry;
-    if (error.code === 'STORE_UNAVAILABLE') return storeFault(options, error).againInMs;
-    if (error.retry === 'later' && retry && count < retry.attempts) {
-      attempts.set(id, count);
-      const delayMs = Math.min(retry.firstDelayMs * 2 ** (count - 1), retry.delayMsMax);
-      options.telemetry.emit('message.retried', {
-        id,
-        channel: message.row.channel,
-        code: error.code,
-        attempts: count,
-        delayMs,
-        places: placesOf(error.cause ?? error),
-      });
-      return delayMs;
-    }
-    return abandon(message, error, options, attempts, count);
+    return await afterFailure(desk, trial, toEngineError(thrown));
+  } finally {
+    leave();
   }
 }
 
-/** The commit was made and only its answer was lost: the message is not in the inbox any more. */
-async function hasEnded({ tenant, id }: MessageRow, options: WorkOptions): Promise<boolean> {
-  const head = await messageHead(options.record, tenant, id).catch(() => undefined);
-  if (head === undefined || head.state === 'received') return false;
-  options.finished({ id, state: head.state, issues: [] });
-  return true;
+async function begin(desk: Desk, message: Waiting, care: Care): Promise<Trial> {
+  const trial = await desk.attempts.begin(message, care);
+  if (care === 'alone') {
+    const { id, channel } = message.row;
+    desk.options.telemetry.emit('message.suspected', { id, channel, attempts: trial.count });
+  }
+  return trial;
 }
 
-async function apply(
-  message: OpenedMessage | UnreadableMessage,
-  options: WorkOptions,
-  count: number,
-): Promise<void> {
+async function apply({ message, count }: Trial, options: WorkOptions): Promise<void> {
   if ('fault' in message) throw message.fault;
   const channel = options.channel(message.row.channel);
   if (channel === undefined) {
@@ -169,80 +214,7 @@ async function apply(
   metrics.observeStage('record', ms - mapMs);
   const { id, channel: name } = message.row;
   options.telemetry.emit('message.processed', {
-    id,
-    channel: name,
-    resources: written.length,
-    attempts: count,
-    ms,
+    ...{ id, channel: name, resources: written.length, attempts: count, ms },
   });
   options.finished({ id, state: 'processed', issues });
-}
-
-/** No attempt will help: the message is set aside with what went wrong. */
-async function abandon(
-  message: OpenedMessage | UnreadableMessage,
-  error: EngineError,
-  options: WorkOptions,
-  attempts: Map<string, number>,
-  count: number,
-): Promise<number | undefined> {
-  const where = error.code === 'INTERNAL' ? ` (${placesOf(error.cause ?? error)})` : '';
-  const text = `${error.code}: ${error.message}${where}`;
-  try {
-    await giveUp(message, [processingIssue(text)], count, '', options);
-    attempts.delete(message.row.id);
-    return undefined;
-  } catch (thrown) {
-    return storeFault(options, toEngineError(thrown)).againInMs;
-  }
-}
-
-async function giveUp(
-  message: OpenedMessage | UnreadableMessage,
-  issues: Issue[],
-  attempts: number,
-  mapHash: string,
-  options: WorkOptions,
-): Promise<void> {
-  await setAside(options.record, message.row, { issues, attempts, mapHash });
-  options.telemetry.emit('message.set-aside', {
-    id: message.row.id,
-    channel: message.row.channel,
-    code: hasErrors(issues) ? 'INVALID_CONTENT' : 'INTERNAL',
-    issues: issues.length,
-  });
-  options.finished({ id: message.row.id, state: 'set-aside', issues });
-}
-
-function processingIssue(text: string): Issue {
-  return { severity: 'error', code: 'processing', at: '', text };
-}
-
-function storeFault(options: WorkOptions, error: EngineError): { againInMs: number } {
-  options.telemetry.emit('store.commit-failed', {
-    code: error.code,
-    places: placesOf(error.cause ?? error),
-  });
-  return { againInMs: STORE_DELAY_MS };
-}
-
-async function sweepStore(options: WorkOptions): Promise<number> {
-  let keys = 0;
-  try {
-    // Of many processes one sweeps; a little early, so that the next in turn finds the place free.
-    const claimMs = options.limits.sweepIntervalMs * 0.9;
-    if (!(await options.queue.claimSweep(claimMs))) return 0;
-    for (let after = 0; ; ) {
-      const page = await options.record.store.intake.waiting(after, SWEEP_PAGE);
-      for (const { tenant, orderingKey } of page) options.queue.wake({ tenant, orderingKey });
-      keys += page.length;
-      const last = page.at(-1);
-      if (last === undefined || page.length < SWEEP_PAGE) break;
-      after = last.seq;
-    }
-    options.telemetry.emit('queue.swept', { keys });
-  } catch (thrown) {
-    storeFault(options, toEngineError(thrown));
-  }
-  return keys;
 }

@@ -22,6 +22,12 @@ export interface Channel {
   /** json only: the map's name under mappings/messages and the record's JSON schema. */
   record: { name: string; schema: Record<string, unknown> } | null;
   retry: { attempts: number; firstDelayMs: number; delayMsMax: number };
+  /** Bounds of the work of one process; what is absent is not bounded. */
+  work?: {
+    /** Messages that are mapped and committed at the same time. */
+    concurrency?: number;
+    ratePerSecond?: number;
+  };
 }
 
 export interface MllpSource {

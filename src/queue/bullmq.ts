@@ -225,18 +225,21 @@ class RedisQueue implements BullQueue {
     this.#active.add(key);
     let againInMs: number | undefined;
     try {
-      againInMs = await this.#drainUnderLease(job.data, leases);
+      againInMs = await this.#drainUnderLease(job, leases);
     } finally {
       this.#active.delete(key);
     }
     if (againInMs !== undefined) await postpone(job, againInMs, lock);
   }
 
-  async #drainUnderLease(wake: Wake, leases: Leases): Promise<number | undefined> {
+  async #drainUnderLease(job: Job<Token>, leases: Leases): Promise<number | undefined> {
+    const wake: Wake = job.data;
     const lease = await leases.acquire(keyOf(wake));
     if (lease === undefined || this.#drain === undefined) return this.#times.busyMs;
     this.#draining += 1;
-    const draining = this.#drain(wake, () => !this.#closed && lease.held());
+    const mayGoOn = () => !this.#closed && lease.held();
+    // BullMQ counts how often it took the token from a worker that had lost its lock.
+    const draining = this.#drain(wake, mayGoOn, job.stalledCounter > 0);
     // A drain that rejects is a broken invariant of flow/work.ts: unhandled, it stops the process.
     void draining.then(() => undefined);
     try {

@@ -12,6 +12,8 @@ interface Lane {
   wake: Wake;
   state: 'waiting' | 'active' | 'active-again' | 'delayed';
   timer?: NodeJS.Timeout;
+  /** performance.now() when it last began to wait for a worker. */
+  since: number;
 }
 
 /** Opens an empty queue. Nothing is drained before `process`. */
@@ -41,7 +43,7 @@ class LocalQueue implements Queue {
     const lane = this.#lanes.get(key);
     if (lane === undefined) {
       if (this.#lanes.size >= this.#options.waitingMax) return;
-      const fresh: Lane = { wake, state: 'waiting' };
+      const fresh: Lane = { wake, state: 'waiting', since: performance.now() };
       this.#lanes.set(key, fresh);
       this.#ready.push(fresh);
       this.#start();
@@ -58,7 +60,9 @@ class LocalQueue implements Queue {
   }
 
   depth(): Depth {
-    return { waiting: this.#lanes.size - this.#active, active: this.#active };
+    const oldest = this.#ready[this.#next];
+    const oldestMs = oldest === undefined ? 0 : performance.now() - oldest.since;
+    return { waiting: this.#lanes.size - this.#active, active: this.#active, oldestMs };
   }
 
   async claimSweep(): Promise<boolean> {
@@ -90,7 +94,7 @@ class LocalQueue implements Queue {
     this.#active += 1;
     let againInMs: number | undefined;
     try {
-      againInMs = (await drain(lane.wake, () => !this.#closed)).againInMs;
+      againInMs = (await drain(lane.wake, () => !this.#closed, false)).againInMs;
     } finally {
       // A drain that rejects is a broken invariant of flow/work.ts; the rejection stays unhandled
       // on purpose and stops the process, and the next start finds the message in the store.
@@ -118,6 +122,7 @@ class LocalQueue implements Queue {
 
   #requeue(lane: Lane): void {
     lane.state = 'waiting';
+    lane.since = performance.now();
     this.#ready.push(lane);
     this.#start();
   }

@@ -15,8 +15,14 @@ export interface Wake {
  * one.
  * `mayGoOn` is asked between messages: false when the queue closes, or another worker has the key;
  * the drain then answers `{ againInMs: 0 }`.
+ * `suspect`: a worker that had the key ended, or stood still, before its drain did. The queue tells
+ * what it knows; it may have forgotten.
  */
-export type Drain = (wake: Wake, mayGoOn: () => boolean) => Promise<{ againInMs?: number }>;
+export type Drain = (
+  wake: Wake,
+  mayGoOn: () => boolean,
+  suspect: boolean,
+) => Promise<{ againInMs?: number }>;
 
 export interface Depth {
   waiting: number;

@@ -5,7 +5,7 @@ import { EngineError } from '../model/errors.ts';
 import type { Issue } from '../model/issue.ts';
 import type { Envelope, MessageOutcome, MessageState } from '../model/message.ts';
 import type { Principal } from '../model/principal.ts';
-import type { IntakeFilter, IntakeRow } from '../store/port.ts';
+import { CommitConflict, type IntakeFilter, type IntakeRow } from '../store/port.ts';
 import { AttemptKeys, retryConflicts } from './commit.ts';
 import type { ClinicalRecord } from './context.ts';
 import { compartmentOfKey, type SealingKey } from './keyring.ts';
@@ -112,8 +112,31 @@ export async function listMessages(
 }
 
 /**
+ * Counts `attempts` of a waiting message in the store, where a restart finds them; answers its row
+ * as it is then. No audit entry: nothing of a patient changes. Throws VERSION_CONFLICT when the
+ * message was moved since it was read.
+ */
+export async function countAttempts(
+  record: ClinicalRecord,
+  row: MessageRow,
+  attempts: number,
+): Promise<MessageRow> {
+  const { tenant, id, changedAt: since, compartment } = row;
+  const at = momentAfter(record, row);
+  const moved = { id, from: 'received', to: 'received', since, at, attempts } as const;
+  try {
+    const transition = { ...moved, compartment, detail: null };
+    await record.store.commit({ tenant, transitions: [transition] });
+  } catch (thrown) {
+    throw thrown instanceof CommitConflict ? movedMeanwhile(id, thrown) : thrown;
+  }
+  return { ...row, attempts, changedAt: at };
+}
+
+/**
  * Gives up on a waiting message: received -> set-aside with its issues. No-op if it is not waiting.
- * `attempts` counts the failed ones.
+ * `attempts` counts the failed ones. Throws VERSION_CONFLICT when it waits, but was moved since it
+ * was read.
  */
 export async function setAside(
   record: ClinicalRecord,
@@ -134,12 +157,13 @@ export async function setAside(
   let waiting = true;
   const attempt = async (): Promise<void> => {
     if (!waiting) return;
-    const at = record.clock();
+    const at = momentAfter(record, row);
     const key = await keyLike(record, tenant, row);
     const transition = {
       id,
       from: 'received',
       to: 'set-aside',
+      since: row.changedAt,
       at,
       attempts: failure.attempts,
       compartment: row.compartment ?? compartmentOfKey(row.body.keyId),
@@ -147,8 +171,10 @@ export async function setAside(
     } as const;
     await record.store.commit({ tenant, transitions: [transition], audit: [{ at, entry }] });
   };
-  await retryConflicts(record, tenant, attempt, ({ kind }) => {
-    if (kind === 'transition') waiting = false;
+  await retryConflicts(record, tenant, attempt, (conflict) => {
+    if (conflict.kind !== 'transition') return;
+    if (conflict.state === 'received') throw movedMeanwhile(id);
+    waiting = false;
   });
 }
 
@@ -173,7 +199,7 @@ export async function replayMessage(
       throw new EngineError('VERSION_CONFLICT', `Message ${id} is waiting already.`);
     }
     const keys = new AttemptKeys(record, tenant);
-    const at = record.clock();
+    const at = momentAfter(record, row);
     const transition = {
       id,
       from: row.state,
@@ -227,6 +253,16 @@ async function openRow(
   const { envelope, raw } = await openMessageBody(record, tenant, row);
   const outcome = await openOutcome(record, tenant, row);
   return { row: { ...row, tenant }, envelope, raw, outcome };
+}
+
+/** Later than the row's last change, whatever the clock does: see Transition.since. */
+function momentAfter(record: ClinicalRecord, { changedAt }: IntakeRow): number {
+  return Math.max(record.clock(), changedAt + 1);
+}
+
+function movedMeanwhile(id: string, cause?: unknown): EngineError {
+  const text = `Message ${id} was moved by somebody else meanwhile.`;
+  return new EngineError('VERSION_CONFLICT', text, { cause });
 }
 
 function headOf(row: IntakeRow): MessageHead {

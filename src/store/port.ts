@@ -60,7 +60,7 @@ export type Conflict =
   | { kind: 'duplicate-message'; id: string; digest: string }
   /** The stored version is `stored` (0 = absent), not the expected one. */
   | { kind: 'version'; type: string; id: string; stored: number }
-  /** The message is not in the state `from`. */
+  /** The message is not in the state `from`, or was moved after `since` (it may be back in it). */
   | { kind: 'transition'; id: string; state: MessageState | null }
   | { kind: 'key-exists'; id: string }
   /** The key was destroyed: it cannot be written, and nothing sealed under it is taken. */
@@ -99,8 +99,14 @@ export interface IntakeWrite {
 
 export interface Transition {
   id: string;
+  /** May be the same as `to`: an attempt is counted so. */
   from: MessageState;
   to: MessageState;
+  /**
+   * `changedAt` of the row as it was read: the row must not have been moved since, neither away and
+   * back (conflict `transition`). It is the fence between two that work on one message.
+   */
+  since?: number;
   /** ms since the epoch. */
   at: number;
   attempts: number;

@@ -52,6 +52,12 @@ export const EVENTS = {
     { ...ON_CHANNEL, code: 'code', attempts: 'count', delayMs: 'ms', places: 'places' },
     ['channel', 'code'],
   ),
+  'message.suspected': row(
+    'warn',
+    'The process ended while this message was worked on; it is tried again, alone.',
+    { ...ON_CHANNEL, attempts: 'count' },
+    ['channel'],
+  ),
   'message.replayed': row(
     'info',
     'An operator put a message back in line.',
@@ -121,6 +127,12 @@ export const EVENTS = {
   ),
   'store.opened': row('info', 'The store is open.', { ms: 'ms', waiting: 'count' }, []),
   'store.backed-up': row('info', 'A backup was written.', { ms: 'ms' }, []),
+  'work.after-crash': row(
+    'warn',
+    'The last run did not stop but end: the first message of each key is worked on with care.',
+    {},
+    [],
+  ),
   'queue.swept': row(
     'debug',
     'The sweep told the queue what the store holds.',

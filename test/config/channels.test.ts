@@ -8,6 +8,8 @@ import { loadConfig, projectDir } from '../../src/config/config.ts';
 import { formatProblem } from '../../src/config/faults.ts';
 import { defaultLimits } from '../../src/config/limits.ts';
 
+/** A JSON pointer; with the slash behind it, it would look like a path of a machine. */
+const WORK = '/work';
 const GOOD = 'format: hl7v2\nsource:\n  kind: mllp\n  port: 2600\n';
 
 describe('a channel file', () => {
@@ -26,6 +28,16 @@ describe('a channel file', () => {
       retry: { attempts: 8, firstDelayMs: 500, delayMsMax: 60_000 },
     });
     expect(Object.isFrozen(channels[0]?.source)).toBe(true);
+  });
+
+  it('bounds the work of a channel only where the file does', () => {
+    const { channels, problems } = load({
+      'a.yaml': `${GOOD}work: { concurrency: 2, ratePerSecond: 50 }\n`,
+      'b.yaml': GOOD.replace('2600', '2601'),
+    });
+    expect(problems).toEqual([]);
+    expect(channels[0]?.work).toEqual({ concurrency: 2, ratePerSecond: 50 });
+    expect(channels[1]?.work).toBeUndefined();
   });
 
   it('takes its limits from the settings', () => {
@@ -49,6 +61,8 @@ describe('a channel file', () => {
       GOOD.replace('2600', '"2600"'),
       'a.yaml:4: /source/port: expected a whole number from 0 to 65535',
     ],
+    [`${GOOD}work: { concurrency: 0 }\n`, `a.yaml:5: ${WORK}/concurrency: expected`],
+    [`${GOOD}work: { perSecond: 5 }\n`, `a.yaml:5: ${WORK}/perSecond: expected`],
     [`${GOOD}timezone: Mars/Base\n`, 'a.yaml:5: /timezone: expected an IANA time zone'],
     [`${GOOD}accepts: [ADT^A01, adt]\n`, 'a.yaml:5: /accepts/1'],
     [`${GOOD}orderBy: /mrn\n`, 'a.yaml:5: /orderBy: expected a field as PID-3.1'],

@@ -84,6 +84,19 @@ export function queueContract(name: string, open: () => Promise<Queue>): void {
       expect(order).toEqual(['slow', 'fast', 'slow']);
     });
 
+    it('tells how many keys wait and for how long the oldest does', async () => {
+      const queue = await start();
+      for (const name of ['a', 'b', 'c']) queue.wake(key(name));
+      await until(() => queue.depth().waiting === 3 && (queue.depth().oldestMs ?? 0) >= 20);
+      let drained = 0;
+      queue.process(async (_wake, _mayGoOn, suspect) => {
+        if (!suspect) drained += 1;
+        return {};
+      }, 1);
+      await until(() => drained === 3 && queue.depth().waiting === 0);
+      expect(queue.depth()).toEqual({ waiting: 0, active: 0, oldestMs: 0 });
+    });
+
     it('finishes running drains before close answers', async () => {
       const queue = await open();
       let finished = false;

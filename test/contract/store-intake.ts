@@ -58,6 +58,45 @@ function rows(store: () => Store): void {
     expect(await store().intake.inbox(tenant, 'key-a', 10)).toHaveLength(1);
   });
 
+  it('counts an attempt of a waiting message, which keeps its place and its body', async () => {
+    const tenant = freshTenant();
+    const intake = [message({ id: 'm1' }), message({ id: 'm2' })];
+    const { intakeSeqs } = await store().commit({ tenant, intake });
+    const counted = transition('m1', { to: 'received', attempts: 1, since: T0 });
+    await store().commit({ tenant, transitions: [counted] });
+    const inbox = await store().intake.inbox(tenant, 'key-a', 10);
+    expect(inbox.map(({ seq }) => seq)).toEqual(intakeSeqs);
+    expect(inbox[0]).toMatchObject({ state: 'received', attempts: 1, changedAt: T0 + 5 });
+    expect(textOf(inbox[0]?.body)).toBe('body of m1');
+    const counts = (await store().intake.counts()).filter((row) => row.tenant === tenant);
+    expect(counts).toMatchObject([{ state: 'received', count: 2 }]);
+  });
+
+  it('refuses a transition of a message that was moved since it was read', async () => {
+    const tenant = freshTenant();
+    await store().commit({ tenant, intake: [message({ id: 'm1' })] });
+    const late = transition('m1', { since: T0 });
+    await store().commit({ tenant, transitions: [transition('m1', { to: 'set-aside' })] });
+    const replay = { from: 'set-aside', to: 'received', at: T0 + 6 } as const;
+    await store().commit({ tenant, transitions: [transition('m1', replay)] });
+    const conflict = { kind: 'transition', id: 'm1', state: 'received' };
+    await expect(store().commit({ tenant, transitions: [late] })).rejects.toMatchObject({
+      conflict,
+    });
+    // Within one unit too, and a row that the unit itself brought.
+    const twice = [transition('m1', { to: 'received', since: T0 + 6 }), late];
+    await expect(store().commit({ tenant, transitions: twice })).rejects.toMatchObject({
+      conflict,
+    });
+    const fresh = [transition('m2', { since: T0 + 1 })];
+    const unit = { tenant, intake: [message({ id: 'm2' })], transitions: fresh };
+    await expect(store().commit(unit)).rejects.toMatchObject({ conflict: { id: 'm2' } });
+    expect(await store().intake.get(tenant, 'm2')).toBeUndefined();
+    const read = await store().intake.get(tenant, 'm1');
+    await store().commit({ tenant, transitions: [transition('m1', { since: read?.changedAt })] });
+    expect(await store().intake.get(tenant, 'm1')).toMatchObject({ state: 'processed' });
+  });
+
   it('lets tenants use the same ids and dedupe tokens', async () => {
     const tenants = [freshTenant(), freshTenant()];
     for (const tenant of tenants) {

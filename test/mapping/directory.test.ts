@@ -73,7 +73,8 @@ describe('resources of directory values', () => {
     const starts = ['Europe/Berlin', 'Europe/Berlin', 'Europe/Berlin', 'America/New_York'].map(
       (timezone) => {
         const [one] = practitioners(set, value, { channel: { timezone } });
-        return (one?.qualification as { period: { start: string } }[])[0]?.period.start;
+        const [first] = (one?.qualification ?? []) as { period: { start: string } }[];
+        return first?.period.start;
       },
     );
     expect(starts[2]).toBe('2024-01-01T08:00:00+01:00');

@@ -8,7 +8,7 @@ queueContract('the local queue', async () => openLocalQueue({ waitingMax: 100 })
 it('drops wake-ups beyond its limit instead of growing', async () => {
   const queue = openLocalQueue({ waitingMax: 3 });
   for (let n = 0; n < 10; n++) queue.wake({ tenant: 't', orderingKey: `k${n}` });
-  expect(queue.depth()).toEqual({ waiting: 3, active: 0 });
+  expect(queue.depth()).toMatchObject({ waiting: 3, active: 0 });
   await queue.close();
 });
 

@@ -12,7 +12,7 @@ import {
   recordEvent,
   verifyAudit,
 } from '../../src/record/audit.ts';
-import { openMessage, replayMessage, setAside } from '../../src/record/message.ts';
+import { nextInbox, openMessage, replayMessage, setAside } from '../../src/record/message.ts';
 import { readHistory, readResource } from '../../src/record/read.ts';
 import { searchResources } from '../../src/record/search.ts';
 import { updateResource } from '../../src/record/update.ts';
@@ -54,8 +54,9 @@ describe('every access leaves its entry', () => {
       1,
     );
     await openMessage(record, CLERK, opened.row.id);
-    await replayMessage(record, CLERK, opened.row.id);
-    await setAside(record, opened.row, { issues: [], attempts: 1 });
+    const wake = await replayMessage(record, CLERK, opened.row.id);
+    const [again = opened] = await nextInbox(record, wake, 1);
+    await setAside(record, again.row, { issues: [], attempts: 1 });
     const entries = await entriesOf(bench);
     expect(entries.map(({ action }) => action)).toEqual([
       'keys',

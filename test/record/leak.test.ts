@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { parseSearch } from '../../src/fhir/search.ts';
 import { acceptMessages } from '../../src/record/accept.ts';
 import { checkpointAudit } from '../../src/record/audit.ts';
-import { replayMessage, setAside } from '../../src/record/message.ts';
+import { nextInbox, replayMessage, setAside } from '../../src/record/message.ts';
 import { readResource } from '../../src/record/read.ts';
 import { searchResources } from '../../src/record/search.ts';
 import { updateResource } from '../../src/record/update.ts';
@@ -36,8 +36,9 @@ it('leaves no name, identifier, birth date, address or control id in any file', 
       verdict: 'set-aside',
     },
   ]);
-  await replayMessage(record, CLERK, opened.row.id, { raw: Buffer.from(`${bytes}y`) });
-  await setAside(record, opened.row, { issues: [issue], attempts: 1 });
+  const wake = await replayMessage(record, CLERK, opened.row.id, { raw: Buffer.from(`${bytes}y`) });
+  const [again = opened] = await nextInbox(record, wake, 1);
+  await setAside(record, again.row, { issues: [issue], attempts: 1 });
   await updateResource(record, CLERK, { ...resource, id: 'p2' });
   await readResource(record, CLERK, { type: 'Patient', id: 'p1' });
   const asked: [string, string][] = [

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { acceptMessages } from '../../src/record/accept.ts';
 import {
+  countAttempts,
   listMessages,
   messageHead,
   nextInbox,
@@ -202,6 +203,31 @@ describe('a waiting message', () => {
   });
 });
 
+describe('a counted attempt', () => {
+  it('is found by the next reader, and by who counted it', async () => {
+    const { record } = await openBench();
+    const opened = await receive(record, arrival('x'));
+    const wake = { tenant: TENANT, orderingKey: opened.row.orderingKey };
+    const counted = await countAttempts(record, opened.row, 1);
+    const [found] = await nextInbox(record, wake, 10);
+    expect(found?.row).toEqual({ ...counted, body: expect.anything() });
+    expect(found?.row.attempts).toBe(1);
+    await writeMapped(record, { ...opened, row: counted }, () => output(mapped(patient())), 1);
+    expect(await nextInbox(record, wake, 10)).toEqual([]);
+  });
+
+  it('stands apart from the one before, though the clock was set back', async () => {
+    const { record, advance } = await openBench();
+    const { row } = await receive(record, arrival('x'));
+    advance(-3_600_000);
+    const first = await countAttempts(record, row, 1);
+    const second = await countAttempts(record, first, 2);
+    const times = [row, first, second].map(({ changedAt }) => changedAt);
+    expect(times).toEqual([...new Set(times)].sort());
+    await expect(countAttempts(record, first, 2)).rejects.toThrow('meanwhile');
+  });
+});
+
 describe('a replayed message', () => {
   it('waits again with the same bytes, and its outcome is gone', async () => {
     const { record } = await openBench();
@@ -224,6 +250,24 @@ describe('a replayed message', () => {
     expect(Buffer.from(opened.raw).toString()).toBe('corrected');
     expect(opened.envelope).toEqual({ ...item.envelope, subject: SUBJECT });
     expect(opened.row.body.keyId).not.toBe(row.body.keyId);
+  });
+
+  it('takes no effect, and no verdict, of an attempt at it from before', async () => {
+    const { record, store } = await openBench();
+    const late = await receive(record, arrival('x'));
+    await setAside(record, late.row, { issues: [ISSUE], attempts: 1 });
+    const wake = await replayMessage(record, CLERK, late.row.id, { raw: Buffer.from('better') });
+    const moved = { code: 'VERSION_CONFLICT' };
+    const written = writeMapped(record, late, () => output(mapped(patient())), 1);
+    await expect(written).rejects.toMatchObject(moved);
+    const given = setAside(record, late.row, { issues: [], attempts: 2 });
+    await expect(given).rejects.toMatchObject(moved);
+    await expect(countAttempts(record, late.row, 2)).rejects.toMatchObject(moved);
+    expect(await store.resources.counts(TENANT)).toEqual([]);
+    const [now] = await nextInbox(record, wake, 10);
+    if (now === undefined || 'fault' in now) throw new Error('it does not wait');
+    await writeMapped(record, now, () => output(mapped(patient())), 1);
+    expect(await messageHead(record, TENANT, now.row.id)).toMatchObject({ state: 'processed' });
   });
 
   it('may have been processed before', async () => {

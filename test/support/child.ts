@@ -14,6 +14,10 @@ export interface Child {
   ready: Promise<Ready>;
   /** Everything that it wrote to stdout and stderr. */
   output(): string;
+  /** Resolves when the process is gone: its exit code, or the signal that ended it. */
+  gone: Promise<number | NodeJS.Signals | null>;
+  /** SIGSTOP, SIGCONT: to stand still for a while. */
+  signal(name: NodeJS.Signals): void;
   /** SIGKILL, and waits until the process is gone. */
   kill(): Promise<void>;
   /** SIGTERM; answers the exit code. */
@@ -67,6 +71,8 @@ export function startChild(
     pid: child.pid ?? 0,
     ready,
     output: () => output,
+    gone: once(child, 'exit').then(([code, signal]) => signal ?? code),
+    signal: (name) => void child.kill(name),
     async kill() {
       await end(child, 'SIGKILL');
     },

@@ -14,19 +14,24 @@ import { runPipeline } from '../../src/pipeline/run.ts';
 import { openLocalQueue } from '../../src/queue/local.ts';
 import type { Queue, Wake } from '../../src/queue/port.ts';
 import { type ClinicalRecord, openRecord } from '../../src/record/context.ts';
-import { openSqliteStore, type SqliteStore } from '../../src/store/sqlite/open.ts';
+import type { Store } from '../../src/store/port.ts';
+import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import { createTelemetry, type EventName, type Telemetry } from '../../src/telemetry/events.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { newFolder } from './engine.ts';
 import { DEFAULTS } from './mllp.ts';
 
-export type Commit = SqliteStore['commit'];
+export type Commit = Store['commit'];
 
 export interface FlowBenchOptions {
   workers: number;
   /** Attempts at one message; default 1,000. */
   attempts?: number;
+  /** What channels have beside ADT_CHANNEL, by name; any name is one. */
+  channel?: Record<string, Partial<Channel>>;
+  /** Default: SQLite in a folder of its own. */
+  store?: Store;
   /** true = every wake-up is lost; only the sweep, every 50 ms then, finds the work. */
   deaf?: boolean;
   /** Stands before every commit of a worker. */
@@ -39,13 +44,16 @@ export type Pipeline = (input: PipelineInput) => PipelineOutput;
 
 export interface FlowBench {
   record: ClinicalRecord;
-  store: SqliteStore;
+  store: Store;
+  telemetry: Telemetry;
+  /** The real one, with the maps of this repository. */
+  pipeline: Pipeline;
   finished: Finished[];
   events: EventName[];
   /** All that the queue was told. */
   wakes: Wake[];
-  /** One message on the ADT channel; answers MSA-1. */
-  send(text: string): Promise<string>;
+  /** One message on the ADT channel, or on the one named; answers MSA-1. */
+  send(text: string, channel?: string): Promise<string>;
   /** Resolves when `count` messages came to their end. */
   ended(count: number): Promise<void>;
   close(): Promise<void>;
@@ -68,10 +76,13 @@ export const ADT_CHANNEL: Channel = {
 
 export async function openFlowBench(options: FlowBenchOptions): Promise<FlowBench> {
   const { attempts = 1_000, deaf = false } = options;
-  const channel = { ...ADT_CHANNEL, retry: { ...ADT_CHANNEL.retry, attempts } };
-  const store = await openSqliteStore({ folder: join(newFolder(), 'store') });
+  const channelOf = (name: string): Channel => {
+    const retry = { ...ADT_CHANNEL.retry, attempts };
+    return { ...ADT_CHANNEL, name, retry, ...options.channel?.[name] };
+  };
+  const store = options.store ?? (await openSqliteStore({ folder: join(newFolder(), 'store') }));
   const rootKeys = makeRootKeys();
-  const open = (over: SqliteStore) => openRecord({ store: over, rootKeys, clock: Date.now });
+  const open = (over: Store) => openRecord({ store: over, rootKeys, clock: Date.now });
   const record = open(store);
   await record.keyring.tenant('default');
   const events: EventName[] = [];
@@ -91,7 +102,7 @@ export async function openFlowBench(options: FlowBenchOptions): Promise<FlowBenc
         record: open({ ...store, commit }),
         queue,
         telemetry,
-        channel: () => channel,
+        channel: channelOf,
         pipeline: options.pipeline?.(run) ?? run,
         finished: (result) => finished.push(result),
         limits: { workConcurrency: 8, sweepIntervalMs: deaf ? 50 : 60_000, inboxMax: 4 },
@@ -107,7 +118,7 @@ export async function openFlowBench(options: FlowBenchOptions): Promise<FlowBenc
         if (!deaf) for (const queue of queues) queue.wake(wake);
       },
     },
-    channel: () => ADT_CHANNEL,
+    channel: channelOf,
     newId: (at) => uuid7(at, randomBytes(10)),
     checkRecord: () => [],
     waiting: () => 0,
@@ -117,12 +128,13 @@ export async function openFlowBench(options: FlowBenchOptions): Promise<FlowBenc
   return {
     record,
     store,
+    telemetry,
+    pipeline: run,
     finished,
     events,
     wakes,
-    async send(text) {
+    async send(text, channel = ADT_CHANNEL.name) {
       const bytes = Buffer.from(text.replaceAll('\n', '\r'));
-      const channel = ADT_CHANNEL.name;
       const { frames } = await receive({ channel, bytes, at: Date.now(), peer: '127.0.0.1:1' });
       const answer = Buffer.from(frames?.[0] ?? []).toString('latin1');
       return /\rMSA\|([A-Z]{2})\|/.exec(answer)?.[1] ?? '';
@@ -139,7 +151,7 @@ export async function openFlowBench(options: FlowBenchOptions): Promise<FlowBenc
   };
 }
 
-async function waitingOf(store: SqliteStore): Promise<number> {
+async function waitingOf(store: Store): Promise<number> {
   const counts = await store.intake.counts();
   return counts.find(({ state }) => state === 'received')?.count ?? 0;
 }

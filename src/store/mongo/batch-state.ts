@@ -11,6 +11,7 @@ export interface KnownIntake {
   digest: string;
   channel: string;
   state: MessageState;
+  changedAt: number;
   fresh?: IntakeDoc;
 }
 

@@ -43,20 +43,20 @@ function checkSealing(state: BatchState, unit: Unit): void {
 
 function checkIntake(state: BatchState, rows: IntakeWrite[], moves: Transition[]): void {
   const own = new Map<string, { id: string; digest: string }>();
-  const states = new Map<string, Transition['from']>();
+  const moved = new Map<string, { state: Transition['from']; changedAt: number }>();
   for (const row of rows) {
     const known = findMessage(state, own, row);
     if (known) throw new CommitConflict({ kind: 'duplicate-message', ...known });
     own.set(`once ${onceOf(row)}`, row);
     own.set(`id ${row.id}`, row);
-    states.set(row.id, row.state);
+    moved.set(row.id, { state: row.state, changedAt: row.receivedAt });
   }
   for (const move of moves) {
-    const found = states.get(move.id) ?? state.intake.get(move.id)?.state ?? null;
-    if (found !== move.from) {
-      throw new CommitConflict({ kind: 'transition', id: move.id, state: found });
+    const found = moved.get(move.id) ?? state.intake.get(move.id);
+    if (found?.state !== move.from || found.changedAt !== (move.since ?? found.changedAt)) {
+      throw new CommitConflict({ kind: 'transition', id: move.id, state: found?.state ?? null });
     }
-    states.set(move.id, move.to);
+    moved.set(move.id, { state: move.to, changedAt: move.at });
   }
 }
 

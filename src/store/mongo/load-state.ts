@@ -7,7 +7,14 @@ import type { Collections } from './collections.ts';
 import type { IntakeDoc, TenantDoc } from './records.ts';
 import { resourceId, rowId } from './row-ids.ts';
 
-const KNOWN_INTAKE = { id: 1, once: 1, digest: 1, channel: 1, state: 1 } as const;
+const KNOWN_INTAKE = {
+  id: 1,
+  once: 1,
+  digest: 1,
+  channel: 1,
+  state: 1,
+  changedAt: 1,
+} as const;
 
 /** The collections and the session of a running transaction. */
 export interface Transaction {

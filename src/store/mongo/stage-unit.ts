@@ -71,8 +71,8 @@ function stageMessage(state: BatchState, row: IntakeWrite): number {
     detail: detail?.bytes ?? null,
   };
   state.staged.intake.push(fresh);
-  const { id, once, digest, channel } = fresh;
-  state.addIntake({ id, once, digest, channel, state: row.state, fresh });
+  const { id, once, digest, channel, changedAt } = fresh;
+  state.addIntake({ id, once, digest, channel, state: row.state, changedAt, fresh });
   state.countIntake(channel, row.state, 1);
   return fresh.seq;
 }
@@ -92,6 +92,7 @@ function stageMove(state: BatchState, move: Transition): void {
   state.countIntake(known.channel, known.state, -1);
   state.countIntake(known.channel, move.to, 1);
   known.state = move.to;
+  known.changedAt = move.at;
   if (known.fresh) {
     Object.assign(known.fresh, set);
     return;

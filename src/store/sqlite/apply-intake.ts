@@ -24,6 +24,7 @@ interface Movable {
   seq: number;
   channel: number;
   state: number;
+  changedAt: number;
 }
 
 /** Only reads. Throws CommitConflict `duplicate-message` or `transition`. */
@@ -40,7 +41,8 @@ export function checkIntake(
     if (known) throw new CommitConflict({ kind: 'duplicate-message', ...known });
     taken.set(`id ${row.id}`, row);
     if (row.dedupe !== null) taken.set(`dedupe ${row.dedupe}`, row);
-    states.set(row.id, { seq: 0, channel: 0, state: STATES.indexOf(row.state) });
+    const changedAt = row.receivedAt;
+    states.set(row.id, { seq: 0, channel: 0, state: STATES.indexOf(row.state), changedAt });
   }
   return transitions.map((move) => checkTransition(state, tenant, move, states));
 }
@@ -68,14 +70,15 @@ function checkTransition(
   move: Transition,
   states: Map<string, Movable>,
 ): CheckedIntake[number] {
-  const sql = 'SELECT seq, channel, state FROM intake WHERE tenant = ? AND id = ?';
+  const sql = `SELECT seq, channel, state, changed_at AS changedAt FROM intake
+    WHERE tenant = ? AND id = ?`;
   const stored = tenant === undefined ? undefined : state.db.one<Movable>(sql, tenant, move.id);
   const row = states.get(move.id) ?? stored;
-  if (!row || STATES[row.state] !== move.from) {
+  if (!row || STATES[row.state] !== move.from || row.changedAt !== (move.since ?? row.changedAt)) {
     const found = row ? (STATES[row.state] ?? null) : null;
     throw new CommitConflict({ kind: 'transition', id: move.id, state: found });
   }
-  states.set(move.id, { ...row, state: STATES.indexOf(move.to) });
+  states.set(move.id, { ...row, state: STATES.indexOf(move.to), changedAt: move.at });
   return { seq: row.seq, channel: row.channel, from: row.state };
 }
 
