@@ -14,6 +14,10 @@ export interface Child {
   ready: Promise<Ready>;
   /** Everything that it wrote to stdout and stderr. */
   output(): string;
+  /** Resolves when the process is gone: its exit code, or the signal that ended it. */
+  gone: Promise<number | NodeJS.Signals | null>;
+  /** SIGSTOP, SIGCONT: to stand still for a while. */
+  signal(name: NodeJS.Signals): void;
   /** SIGKILL, and waits until the process is gone. */
   kill(): Promise<void>;
   /** SIGTERM; answers the exit code. */
@@ -32,16 +36,20 @@ export interface Ready {
   text(path: string): Promise<string>;
 }
 
-/** Starts `artery start` on `folder`/data; `environment` is added to a quiet default. */
+/**
+ * Starts `artery start` on `folder`/data; `environment` is added to a quiet default, `argv` to
+ * Artery's arguments and `execArgv` to those of node.
+ */
 export function startChild(
   folder: string,
   environment: Record<string, string> = {},
   argv: string[] = [],
+  execArgv: string[] = [],
 ): Child {
   const dataDir = join(folder, 'data');
   const begun = performance.now();
   const main = join(projectDir(), 'src', 'main.ts');
-  const child = spawn(process.execPath, [main, 'start', '--json', ...argv], {
+  const child = spawn(process.execPath, [...execArgv, main, 'start', '--json', ...argv], {
     cwd: projectDir(),
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
@@ -67,6 +75,8 @@ export function startChild(
     pid: child.pid ?? 0,
     ready,
     output: () => output,
+    gone: once(child, 'exit').then(([code, signal]) => signal ?? code),
+    signal: (name) => void child.kill(name),
     async kill() {
       await end(child, 'SIGKILL');
     },

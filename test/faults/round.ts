@@ -1,0 +1,116 @@
+// One round: a fault strikes a rig that is at work and is lifted again; then everything must come
+// right by itself. What right means is oracle.ts; which faults there are is catalog.ts.
+import { pause } from '../support/child.ts';
+import { Clinic } from './clinic.ts';
+import { Feed } from './feed.ts';
+import type { Oracle, Verdict } from './oracle.ts';
+import type { Rig } from './rig.ts';
+
+export interface Scene {
+  rig: Rig;
+  feed: Feed;
+  clinic: Clinic;
+  random(): number;
+  /** How long a fault that lasts is to last. */
+  holdMs: number;
+}
+
+export interface FaultRow {
+  name: string;
+  engines: readonly Rig['engine'][];
+  /** The store may refuse: senders wait for each answer, since what is refused comes again. */
+  mayRefuse?: boolean;
+  /** Senders are connected through proxies. */
+  proxied?: boolean;
+  /** Brings the fault, sees that it bites, and lifts it. Answers what the report should say. */
+  strike(scene: Scene): Promise<string | undefined>;
+}
+
+export interface RoundOptions {
+  /** Of this round: in ids of patients and messages. */
+  number: number;
+  random(): number;
+  holdMs: number;
+  /** From the end of the fault until everything is worked off. */
+  recoveryMsMax: number;
+}
+
+export interface RoundReport extends Verdict {
+  fault: string;
+  note: string;
+  resent: number;
+  refused: number;
+  updates: number;
+  recoveryMs: number;
+}
+
+export async function runRound(
+  rig: Rig,
+  oracle: Oracle,
+  fault: FaultRow,
+  options: RoundOptions,
+): Promise<RoundReport> {
+  const { number, random, holdMs, recoveryMsMax } = options;
+  await rig.whole();
+  const feed = new Feed(rig, {
+    ...{ prefix: `R${number}`, random, proxied: fault.proxied ?? false },
+    ...{ patients: [9, 3], connections: [3, 1], depth: fault.mayRefuse ? 1 : 4 },
+  });
+  const clinic = new Clinic(rig);
+  const scene: Scene = { rig, feed, clinic, random, holdMs };
+  let note: string | undefined;
+  let recoveryMs: number;
+  try {
+    await within(60_000, 'the feed begins', feed.progress(1));
+    note = await within(holdMs + 90_000, 'the fault bites', fault.strike(scene));
+  } finally {
+    const begun = performance.now();
+    await within(recoveryMsMax, `recovery from ${fault.name}`, comeRight(scene));
+    recoveryMs = performance.now() - begun;
+  }
+  const refused = feed.refused.length;
+  if (!fault.mayRefuse && refused > 0) throw new Error(`${refused} refused: ${feed.refused[0]}`);
+  const verdict = await oracle.check(feed, clinic);
+  return {
+    ...verdict,
+    ...{ fault: fault.name, note: note ?? '', refused, resent: feed.resent },
+    ...{ updates: clinic.acked.length, recoveryMs: Math.round(recoveryMs) },
+  };
+}
+
+/** New messages are acknowledged, all that were made are, and none waits. */
+async function comeRight({ rig, feed, clinic }: Scene): Promise<void> {
+  await feed.progress(1);
+  await Promise.all([feed.finish(), clinic.finish()]);
+  await settled(rig);
+}
+
+/** Resolves when no message waits. */
+export async function settled(rig: Rig): Promise<void> {
+  while ((await waitingAt(rig)) !== 0) await pause(50);
+}
+
+/** Undefined while it cannot be asked. */
+export async function waitingAt(rig: Rig): Promise<number | undefined> {
+  try {
+    const api = await rig.reach('api');
+    const { messages } = await api.ask('GET', '/admin/stats');
+    return messages
+      .filter((row: { state: string }) => row.state === 'received')
+      .reduce((sum: number, row: { count: number }) => sum + row.count, 0);
+  } catch {
+    return undefined;
+  }
+}
+
+export async function within<T>(ms: number, what: string, act: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: not within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([act, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
