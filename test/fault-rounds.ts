@@ -1,13 +1,16 @@
 // `node test/fault-rounds.ts [--rounds 20] [--engine embedded] [--fault kill-all] [--hold 30]`: so
-// many rounds per fault and engine, each fault on a rig of its own. ARTERY_TEST_SEED replays.
+// many rounds per fault and engine, each fault on a rig of its own. With `--messages 100000
+// [--patients 1000] [--workers 8] [--kills 2]`: that many through a cluster whose workers are
+// killed. ARTERY_TEST_SEED replays.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { FAULTS } from './faults/catalog.ts';
 import { mountSmallDisk } from './faults/disk.ts';
+import { runLong } from './faults/long-run.ts';
 import { Oracle } from './faults/oracle.ts';
-import { type EngineName, openRig } from './faults/rig.ts';
+import { type EngineName, openRig, type Rig, type Role } from './faults/rig.ts';
 import { type FaultRow, type RoundReport, runRound } from './faults/round.ts';
 import { randomFrom } from './support/store-units.ts';
 
@@ -29,11 +32,22 @@ async function main(): Promise<void> {
       hold: { type: 'string', default: '30' },
       engine: { type: 'string', multiple: true, default: ['embedded', 'cluster'] },
       fault: { type: 'string', multiple: true, default: FAULTS.map(({ name }) => name) },
+      messages: { type: 'string', default: '0' },
+      patients: { type: 'string', default: '1000' },
+      workers: { type: 'string', default: '8' },
+      kills: { type: 'string', default: '2' },
     },
   });
   const seed = Number(process.env.ARTERY_TEST_SEED ?? Date.now() % 1_000_000);
-  const options = { rounds: Number(values.rounds), holdMs: Number(values.hold) * 1_000, seed };
   print(`fault-rounds: seed ${seed}`);
+  const [messages, patients, workers, kills] = [
+    Number(values.messages),
+    Number(values.patients),
+    Number(values.workers),
+    Number(values.kills),
+  ];
+  if (messages > 0) return killWorkers(workers, { messages, patients, kills, seed });
+  const options = { rounds: Number(values.rounds), holdMs: Number(values.hold) * 1_000, seed };
   for (const engine of values.engine as EngineName[]) {
     const chosen = FAULTS.filter(({ name }) => values.fault.includes(name));
     for (const fault of chosen.filter(({ engines }) => engines.includes(engine))) {
@@ -50,7 +64,7 @@ async function runFault(engine: EngineName, fault: FaultRow, options: Options): 
     print(`${what}: skipped, no tmpfs may be mounted`);
     return;
   }
-  const folder = disk?.folder ?? mkdtempSync(join(tmpdir(), 'artery-faults-'));
+  const folder = disk?.folder ?? newFolder();
   const rig = await openRig({ engine, folder });
   const reports: RoundReport[] = [];
   try {
@@ -65,15 +79,44 @@ async function runFault(engine: EngineName, fault: FaultRow, options: Options): 
       print(`  ${what} ${number}: ${note}; ${messages} messages, recovered in ${recoveryMs} ms`);
     }
   } catch (thrown) {
-    process.exitCode = 1;
-    const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-    print(`  ${what} ${reports.length + 1}: FAILED\n${text}\n${rig.unexpected.join('\n')}`);
+    printFailure(`${what} ${reports.length + 1}`, thrown, rig);
   } finally {
     await rig.close();
     disk?.remove();
     rmSync(folder, { recursive: true, force: true });
   }
   print(summary(what, reports));
+}
+
+async function killWorkers(
+  workers: number,
+  run: { messages: number; patients: number; kills: number; seed: number },
+): Promise<void> {
+  const folder = newFolder();
+  const working = Array.from({ length: workers }, (): Role => 'work');
+  const roles: Role[] = ['receive', 'receive', 'api', ...working];
+  const environment = { ARTERY_LOG_LEVEL: 'silent' };
+  const rig = await openRig({ engine: 'cluster', folder, roles, hooks: false, environment });
+  try {
+    const random = randomFrom(run.seed);
+    const told = await runLong(rig, { ...run, random, note: (text) => print(`  ${text}`) });
+    print(`long run, ${workers} workers, ${run.kills} killed: good, ${told}`);
+  } catch (thrown) {
+    printFailure('long run', thrown, rig);
+  } finally {
+    await rig.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function newFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'artery-faults-'));
+}
+
+function printFailure(what: string, thrown: unknown, rig: Rig): void {
+  process.exitCode = 1;
+  const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  print(`  ${what}: FAILED\n${text}\n${rig.unexpected.join('\n')}`);
 }
 
 function summary(what: string, reports: RoundReport[]): string {

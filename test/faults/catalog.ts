@@ -52,6 +52,28 @@ export const FAULTS: readonly FaultRow[] = [
   { name: 'poison', engines: BOTH, strike: poison },
 ];
 
+/** Throws for a name that the table does not have. */
+export function faultOf(name: string): FaultRow {
+  const fault = FAULTS.find((one) => one.name === name);
+  if (fault === undefined) throw new Error(`there is no fault named ${name}`);
+  return fault;
+}
+
+/** One fault that is several. */
+export function allAtOnce(names: string[]): FaultRow {
+  const faults = names.map(faultOf);
+  return {
+    name: names.join(' and '),
+    engines: BOTH.filter((engine) => faults.every(({ engines }) => engines.includes(engine))),
+    mayRefuse: faults.some(({ mayRefuse }) => mayRefuse),
+    proxied: faults.some(({ proxied }) => proxied),
+    async strike(scene) {
+      const notes = await Promise.all(faults.map(({ strike }) => strike(scene)));
+      return notes.filter((note) => note !== undefined).join(', ');
+    },
+  };
+}
+
 function pick<T>(random: () => number, items: readonly T[]): T {
   const item = items[Math.floor(random() * items.length)];
   if (item === undefined) throw new Error('there is nothing to pick from');

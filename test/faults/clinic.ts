@@ -11,12 +11,9 @@ export class Clinic {
   readonly id = randomUUID();
   /** Names that were acknowledged (200, 201), in their order. */
   readonly acked: string[] = [];
-  /** Reads that were answered, and those that were refused or not answered. */
-  readonly reads = { answered: 0, failed: 0 };
   readonly #rig: Rig;
   readonly #running: Promise<void>;
   #stopping = false;
-  #made = 0;
   #asked = 0;
 
   constructor(rig: Rig) {
@@ -24,47 +21,64 @@ export class Clinic {
     this.#running = this.#work();
   }
 
+  /** Resolves when its Patient is stored. */
+  async begun(): Promise<void> {
+    while (this.acked.length === 0) await pause(10);
+  }
+
   async finish(): Promise<void> {
     this.#stopping = true;
     await this.#running;
   }
 
-  async #work(): Promise<void> {
-    while (!this.#stopping) {
-      this.#made += 1;
-      const family = `Update${this.#made}`;
-      while (!(await this.#update(family))) await pause(REST_MS);
-      this.acked.push(family);
-      this.reads[(await this.read()) ? 'answered' : 'failed'] += 1;
-      await pause(REST_MS);
-    }
-  }
-
   /** Whether the Patient is shown. */
   async read(): Promise<boolean> {
-    return (await this.#ask('GET')) === 200;
+    return (await this.#ask('GET')).status === 200;
   }
 
-  async #update(family: string): Promise<boolean> {
-    const body = { resourceType: 'Patient', id: this.id, name: [{ family }] };
-    return [200, 201].includes(await this.#ask('PUT', JSON.stringify(body)));
-  }
-
-  /** Of one server after the other. The status; 0 = no answer. */
-  async #ask(method: string, body?: string): Promise<number> {
-    this.#asked += 1;
-    const { url, secret } = await this.#rig.reach('api', this.#asked);
-    const headers: Record<string, string> = { authorization: `Bearer ${secret}` };
-    if (body !== undefined) headers['content-type'] = 'application/fhir+json';
-    try {
-      const response = await fetch(new URL(`/fhir/R4/Patient/${this.id}`, url), {
-        ...{ method, headers, signal: AbortSignal.timeout(ANSWER_MS_MAX) },
-        ...(body === undefined ? {} : { body }),
-      });
-      await response.arrayBuffer();
-      return response.status;
-    } catch {
-      return 0;
+  async #work(): Promise<void> {
+    while (!this.#stopping) {
+      const family = `Update${this.acked.length + 1}`;
+      while (!(await this.#update(family))) await pause(REST_MS);
+      this.acked.push(family);
+      await pause(REST_MS);
+      await this.read();
     }
   }
+
+  /** An earlier attempt may have been done without an answer, or come later: If-Match tells. */
+  async #update(family: string): Promise<boolean> {
+    const known = this.acked.length;
+    const body = JSON.stringify({ resourceType: 'Patient', id: this.id, name: [{ family }] });
+    const { status } = await this.#ask('PUT', body, matchOf(known));
+    if (status !== 412) return status === 200 || status === 201;
+    const stored = await this.#ask('GET');
+    return stored.etag === etag(known + 1) && stored.text.includes(`"${family}"`);
+  }
+
+  /** Of one server after the other. Status 0 = no answer. */
+  async #ask(method: string, body?: string, headers: Record<string, string> = {}) {
+    this.#asked += 1;
+    const { url, secret } = await this.#rig.reach('api', this.#asked);
+    const sent = { authorization: `Bearer ${secret}`, ...headers };
+    const type = body === undefined ? {} : { 'content-type': 'application/fhir+json' };
+    try {
+      const response = await fetch(new URL(`/fhir/R4/Patient/${this.id}`, url), {
+        ...{ method, headers: { ...sent, ...type }, signal: AbortSignal.timeout(ANSWER_MS_MAX) },
+        ...(body === undefined ? {} : { body }),
+      });
+      const tag = response.headers.get('etag') ?? '';
+      return { status: response.status, etag: tag, text: await response.text() };
+    } catch {
+      return { status: 0, etag: '', text: '' };
+    }
+  }
+}
+
+function etag(version: number): string {
+  return `W/"${version}"`;
+}
+
+function matchOf(version: number): Record<string, string> {
+  return version === 0 ? { 'if-none-match': '*' } : { 'if-match': etag(version) };
 }

@@ -41,6 +41,8 @@ export interface FeedOptions {
   perPatient?: number;
   /** Longest rest between two sendings of one patient. */
   restMs?: number;
+  /** How long an answer is waited for; default 6 s. */
+  answerMsMax?: number;
   /** Through proxies, whose connections can be made half open. */
   proxied?: boolean;
 }
@@ -184,7 +186,11 @@ export class Feed {
     const port = this.#options.proxied
       ? await this.#proxyTo(`${member.name} ${channel}`, target)
       : target();
-    const options = { host: '127.0.0.1', port, timeoutMs: ANSWER_MS_MAX };
+    const options = {
+      host: '127.0.0.1',
+      port,
+      timeoutMs: this.#options.answerMsMax ?? ANSWER_MS_MAX,
+    };
     return connectMllp(options).catch(() => undefined);
   }
 

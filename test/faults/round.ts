@@ -1,6 +1,6 @@
 // One round: a fault strikes a rig that is at work and is lifted again; then everything must come
 // right by itself. What right means is oracle.ts; which faults there are is catalog.ts.
-import { pause } from '../support/child.ts';
+import { pause, waitingAt } from '../support/child.ts';
 import { Clinic } from './clinic.ts';
 import { Feed } from './feed.ts';
 import type { Oracle, Verdict } from './oracle.ts';
@@ -61,7 +61,7 @@ export async function runRound(
   let note: string | undefined;
   let recoveryMs: number;
   try {
-    await within(60_000, 'the feed begins', feed.progress(1));
+    await within(60_000, 'the feed begins', Promise.all([feed.progress(1), clinic.begun()]));
     note = await within(holdMs + 90_000, 'the fault bites', fault.strike(scene));
   } finally {
     const begun = performance.now();
@@ -87,19 +87,10 @@ async function comeRight({ rig, feed, clinic }: Scene): Promise<void> {
 
 /** Resolves when no message waits. */
 export async function settled(rig: Rig): Promise<void> {
-  while ((await waitingAt(rig)) !== 0) await pause(50);
-}
-
-/** Undefined while it cannot be asked. */
-export async function waitingAt(rig: Rig): Promise<number | undefined> {
-  try {
-    const api = await rig.reach('api');
-    const { messages } = await api.ask('GET', '/admin/stats');
-    return messages
-      .filter((row: { state: string }) => row.state === 'received')
-      .reduce((sum: number, row: { count: number }) => sum + row.count, 0);
-  } catch {
-    return undefined;
+  for (;;) {
+    const waiting = await waitingAt(await rig.reach('api')).catch(() => undefined);
+    if (waiting === 0) return;
+    await pause(50);
   }
 }
 

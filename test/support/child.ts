@@ -134,3 +134,25 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number 
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
+
+const STALL_MS = 30_000;
+
+/** Messages that wait, as the server knows it. */
+export async function waitingAt(ready: Ready): Promise<number> {
+  const { messages } = await ready.ask('GET', '/admin/stats');
+  return messages
+    .filter((row: Json) => row.state === 'received')
+    .reduce((sum: number, row: Json) => sum + row.count, 0);
+}
+
+/** Waits until no message waits; fails when none was worked off for half a minute. */
+export async function settle(ready: Ready): Promise<void> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let end = performance.now() + STALL_MS; performance.now() < end; await pause(100)) {
+    const waiting = await waitingAt(ready);
+    if (waiting === 0) return;
+    if (waiting < least) end = performance.now() + STALL_MS;
+    least = Math.min(least, waiting);
+  }
+  throw new Error(`${least} messages wait and are not worked off`);
+}
