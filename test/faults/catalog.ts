@@ -215,7 +215,8 @@ async function halfOpenSenders({ feed, random }: Scene): Promise<string> {
 
 async function slowStore(scene: Scene): Promise<string> {
   const { rig, random, feed, holdMs } = scene;
-  const ms = Math.round(50 + random() * 250);
+  // A unit is one commit there, and many commands of several processes in turn here.
+  const ms = Math.round(rig.engine === 'embedded' ? 50 + random() * 250 : 10 + random() * 40);
   const lift = await slow(scene, ms);
   await Promise.all([pause(holdMs), feed.progress(1)]);
   await lift();

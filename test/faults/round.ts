@@ -58,16 +58,11 @@ export async function runRound(
   });
   const clinic = new Clinic(rig);
   const scene: Scene = { rig, feed, clinic, random, holdMs };
-  let note: string | undefined;
-  let recoveryMs: number;
-  try {
-    await within(60_000, 'the feed begins', Promise.all([feed.progress(1), clinic.begun()]));
-    note = await within(holdMs + 90_000, 'the fault bites', fault.strike(scene));
-  } finally {
-    const begun = performance.now();
-    await within(recoveryMsMax, `recovery from ${fault.name}`, comeRight(scene));
-    recoveryMs = performance.now() - begun;
-  }
+  await within(60_000, 'the feed begins', Promise.all([feed.progress(1), clinic.begun()]));
+  const note = await within(holdMs + 90_000, `${fault.name} bites`, fault.strike(scene));
+  const begun = performance.now();
+  await within(recoveryMsMax, `recovery from ${fault.name}`, comeRight(scene));
+  const recoveryMs = performance.now() - begun;
   const refused = feed.refused.length;
   if (!fault.mayRefuse && refused > 0) throw new Error(`${refused} refused: ${feed.refused[0]}`);
   const verdict = await oracle.check(feed, clinic);
