@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
 import { FAULTS } from './faults/catalog.ts';
 import { mountSmallDisk } from './faults/disk.ts';
 import { runLong } from './faults/long-run.ts';
@@ -22,6 +22,9 @@ interface Options {
   holdMs: number;
   seed: number;
 }
+
+/** Open now: closed when the script is told to stop. */
+const open = new Set<() => Promise<void>>();
 
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
@@ -66,6 +69,12 @@ async function runFault(engine: EngineName, fault: FaultRow, options: Options): 
   }
   const folder = disk?.folder ?? newFolder();
   const rig = await openRig({ engine, folder });
+  const close = async () => {
+    await rig.close();
+    disk?.remove();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  open.add(close);
   const reports: RoundReport[] = [];
   try {
     const oracle = new Oracle(rig);
@@ -81,9 +90,8 @@ async function runFault(engine: EngineName, fault: FaultRow, options: Options): 
   } catch (thrown) {
     printFailure(`${what} ${reports.length + 1}`, thrown, rig);
   } finally {
-    await rig.close();
-    disk?.remove();
-    rmSync(folder, { recursive: true, force: true });
+    await close();
+    open.delete(close);
   }
   print(summary(what, reports));
 }
@@ -97,6 +105,11 @@ async function killWorkers(
   const roles: Role[] = ['receive', 'receive', 'api', ...working];
   const environment = { ARTERY_LOG_LEVEL: 'silent' };
   const rig = await openRig({ engine: 'cluster', folder, roles, hooks: false, environment });
+  const close = async () => {
+    await rig.close();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  open.add(close);
   try {
     const random = randomFrom(run.seed);
     const told = await runLong(rig, { ...run, random, note: (text) => print(`  ${text}`) });
@@ -104,8 +117,8 @@ async function killWorkers(
   } catch (thrown) {
     printFailure('long run', thrown, rig);
   } finally {
-    await rig.close();
-    rmSync(folder, { recursive: true, force: true });
+    await close();
+    open.delete(close);
   }
 }
 
@@ -115,8 +128,7 @@ function newFolder(): string {
 
 function printFailure(what: string, thrown: unknown, rig: Rig): void {
   process.exitCode = 1;
-  const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-  print(`  ${what}: FAILED\n${text}\n${rig.unexpected.join('\n')}`);
+  print(`  ${what}: FAILED\n${inspect(thrown)}\n${rig.unexpected.join('\n')}`);
 }
 
 function summary(what: string, reports: RoundReport[]): string {
@@ -131,4 +143,10 @@ function summary(what: string, reports: RoundReport[]): string {
   ].join(', ');
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, async () => {
+    await Promise.allSettled([...open].map((close) => close()));
+    process.exit(1);
+  });
+}
 await main();

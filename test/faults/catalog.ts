@@ -4,7 +4,7 @@ import { ok } from 'node:assert/strict';
 import { pause } from '../support/child.ts';
 import type { Fault } from '../support/mongo/server.ts';
 import { fillDisk } from './disk.ts';
-import type { Member, Role } from './rig.ts';
+import { FIRST_DELAY_MS, type Member, type Role } from './rig.ts';
 import type { FaultRow, Scene } from './round.ts';
 
 const BOTH = ['embedded', 'cluster'] as const;
@@ -47,6 +47,7 @@ export const FAULTS: readonly FaultRow[] = [
   { name: 'store-slow', engines: BOTH, mayRefuse: true, strike: slowStore },
   { name: 'disk-full', engines: BOTH, mayRefuse: true, strike: fullDisk },
   { name: 'clock-set-back', engines: BOTH, strike: setClockBack },
+  { name: 'clock-set-back-in-a-wait', engines: BOTH, strike: setClockBackInWait },
   { name: 'two-owners', engines: BOTH, strike: twoOwners },
   { name: 'worker-stands-still', engines: CLUSTER, strike: stopWorker },
   { name: 'poison', engines: BOTH, strike: poison },
@@ -277,6 +278,19 @@ async function setClockBack({ rig, feed, random }: Scene): Promise<string> {
   }
   await feed.progress(3);
   return struck.length === 1 ? one.name : 'all';
+}
+
+/** While messages wait for their next attempt: that wait must not become an hour. */
+async function setClockBackInWait(scene: Scene): Promise<string> {
+  const { rig, feed } = scene;
+  feed.poison(3);
+  await feed.progress(2);
+  await pause(FIRST_DELAY_MS / 2);
+  for (const member of rig.members) {
+    rig.order(member, { clockMs: (member.orders.clockMs ?? 0) - 3_600_000 });
+  }
+  await feed.progress(2);
+  return 'all';
 }
 
 /** Each lane is handed out twice at once, in each process, while commits are slow. */

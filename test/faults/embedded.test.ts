@@ -18,13 +18,11 @@ const DISK = 128;
 const HOLD_MS = 1_500;
 /** The promise is 30 s, which fault-rounds.ts asserts: here the machine may be slow and busy. */
 const RECOVERY_MS_MAX = 150_000;
-const START_MS_MAX = 5_000;
 const seed = Number(process.env.ARTERY_TEST_SEED ?? Date.now() % 1_000_000);
 
 describe(`the embedded engine (ARTERY_TEST_SEED=${seed})`, { timeout: 300_000 }, () => {
   const disk = mountSmallDisk(DISK);
   const random = randomFrom(seed);
-  const startsMs: number[] = [];
   let number = 0;
   let rig: Rig;
   let oracle: Oracle;
@@ -42,7 +40,6 @@ describe(`the embedded engine (ARTERY_TEST_SEED=${seed})`, { timeout: 300_000 },
     number += 1;
     const bounds = { holdMs: HOLD_MS, recoveryMsMax: RECOVERY_MS_MAX };
     const report = await runRound(rig, oracle, faultOf(name), { number, random, ...bounds });
-    startsMs.push(rig.members[0]?.now?.startMs ?? 0);
     expect(report.messages).toBeGreaterThan(10);
   };
 
@@ -55,10 +52,7 @@ describe(`the embedded engine (ARTERY_TEST_SEED=${seed})`, { timeout: 300_000 },
     round('disk-full'),
   );
 
-  it('starts soon and stops when it is told to', async () => {
-    // The promise is 5 s; the median, since a start may share its core with other tests.
-    const starts = startsMs.toSorted((a, b) => a - b);
-    expect(starts[Math.floor(starts.length / 2)]).toBeLessThan(START_MS_MAX);
+  it('stops when it is told to', async () => {
     expect(await rig.stop()).toEqual([0]);
   });
 });

@@ -27,10 +27,16 @@ export async function runLong(rig: Rig, options: LongRun): Promise<string> {
     ...{ prefix: 'M', random, depth: 3, restMs: 0, answerMsMax: ANSWER_MS_MAX },
     ...{ patients: [patients, 0], connections: [16, 0], perPatient },
   });
-  const timer = setInterval(
-    () => note(`${seconds()} s: ${feed.acked} acknowledged`),
-    NOTE_EVERY_MS,
-  );
+  const tell = async () => {
+    const {
+      killSessions = 0,
+      abortTransaction = 0,
+      commitTransaction = 0,
+    } = await rig.cluster.mongo.counts();
+    const commands = `${commitTransaction} commits, ${abortTransaction} aborts`;
+    note(`${seconds()} s: ${feed.acked} acknowledged, ${commands}, ${killSessions} killSessions`);
+  };
+  const timer = setInterval(() => void tell(), NOTE_EVERY_MS);
   try {
     for (let n = 0; n < kills; n += 1) {
       const share = (n + 0.1 + 0.8 * random()) / kills;

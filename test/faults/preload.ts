@@ -1,6 +1,6 @@
 // Loaded by --import into each thread of a server under test, before the program: kills its process
 // at a named step, sets its clock back, makes its commits slow, its pipeline throw, and its queue
-// hand out each lane twice. What it does stands in a file of orders; without any it changes nothing.
+// hand out each lane twice. What it is to do stands in a file of orders; without any, nothing.
 //
 // A step is a name of telemetry/events.ts (the moment at which it is logged), or one of STEPS.
 import fs from 'node:fs';

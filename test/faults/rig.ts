@@ -42,12 +42,15 @@ const PRELOAD = pathToFileURL(join(import.meta.dirname, 'preload.ts')).href;
 const CLUSTER: Role[] = ['receive', 'work', 'api', 'all'];
 const RESTART_AFTER_MS = 100;
 
+/** Before the second attempt at a message. */
+export const FIRST_DELAY_MS = 400;
+
 /** Small so that faults meet what is rare else: signatures, attempts at a poisonous message. */
 const ENVIRONMENT = {
   ARTERY_LOG_LEVEL: 'debug',
   ARTERY_CHECKPOINT_INTERVAL_MS: '1000',
   ARTERY_ATTEMPTS_MAX: '3',
-  ARTERY_FIRST_DELAY_MS: '50',
+  ARTERY_FIRST_DELAY_MS: String(FIRST_DELAY_MS),
 };
 
 export async function openRig(options: RigOptions): Promise<Rig> {

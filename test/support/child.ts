@@ -108,8 +108,7 @@ async function openReady(url: string, secret: string, startMs: number): Promise<
   const headers = { authorization: `Bearer ${secret}`, 'content-type': 'application/json' };
   const call = async (method: string, path: string, body?: object) => {
     const init = body === undefined ? {} : { body: JSON.stringify(body) };
-    const response = await fetch(new URL(path, url), { method, headers, ...init });
-    const text = await response.text();
+    const { response, text } = await askAgain(new URL(path, url), { method, headers, ...init });
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
     return text;
   };
@@ -120,6 +119,20 @@ async function openReady(url: string, secret: string, startMs: number): Promise<
   const ports: Record<string, number> = {};
   for (const { name, address } of channels) ports[name] = Number(address.split(':').at(-1));
   return { startMs, url, secret, ports, ask, text: (path) => call('GET', path) };
+}
+
+const TRIES = 3;
+
+/** The server may close an idle connection just when it is used again: a busy machine. */
+async function askAgain(url: URL, init: RequestInit) {
+  for (let n = 1; ; n += 1) {
+    try {
+      const response = await fetch(url, init);
+      return { response, text: await response.text() };
+    } catch (thrown) {
+      if (n === TRIES) throw thrown;
+    }
+  }
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
