@@ -1,5 +1,5 @@
-// `node test/fault-rounds.ts [--rounds 20] [--engine embedded] [--fault kill-all] [--hold 30]`: so
-// many rounds per fault and engine, each fault on a rig of its own. With `--messages 100000
+// `node test/fault-rounds.ts [--rounds 20] [--engine embedded] [--fault kill-all] [--hold 30]
+// [--recovery 30]`: so many rounds per fault and engine, each fault on a rig of its own; seconds. With `--messages 100000
 // [--patients 1000] [--workers 8] [--kills 2]`: that many through a cluster whose workers are
 // killed. ARTERY_TEST_SEED replays.
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -14,12 +14,12 @@ import { type EngineName, openRig, type Rig, type Role } from './faults/rig.ts';
 import { type FaultRow, type RoundReport, runRound } from './faults/round.ts';
 import { randomFrom } from './support/store-units.ts';
 
-const RECOVERY_MS_MAX = 30_000;
 const DISK_MIB = 512;
 
 interface Options {
   rounds: number;
   holdMs: number;
+  recoveryMsMax: number;
   seed: number;
 }
 
@@ -33,6 +33,7 @@ async function main(): Promise<void> {
     options: {
       rounds: { type: 'string', default: '20' },
       hold: { type: 'string', default: '30' },
+      recovery: { type: 'string', default: '30' },
       engine: { type: 'string', multiple: true, default: ['embedded', 'cluster'] },
       fault: { type: 'string', multiple: true, default: FAULTS.map(({ name }) => name) },
       messages: { type: 'string', default: '0' },
@@ -50,7 +51,12 @@ async function main(): Promise<void> {
     Number(values.kills),
   ];
   if (messages > 0) return killWorkers(workers, { messages, patients, kills, seed });
-  const options = { rounds: Number(values.rounds), holdMs: Number(values.hold) * 1_000, seed };
+  const options: Options = {
+    rounds: Number(values.rounds),
+    holdMs: Number(values.hold) * 1_000,
+    recoveryMsMax: Number(values.recovery) * 1_000,
+    seed,
+  };
   for (const engine of values.engine as EngineName[]) {
     const chosen = FAULTS.filter(({ name }) => values.fault.includes(name));
     for (const fault of chosen.filter(({ engines }) => engines.includes(engine))) {
@@ -80,8 +86,8 @@ async function runFault(engine: EngineName, fault: FaultRow, options: Options): 
     const oracle = new Oracle(rig);
     const random = randomFrom(options.seed);
     for (let number = 1; number <= options.rounds; number += 1) {
-      const { holdMs } = options;
-      const bounds = { holdMs, recoveryMsMax: RECOVERY_MS_MAX };
+      const { holdMs, recoveryMsMax } = options;
+      const bounds = { holdMs, recoveryMsMax };
       const report = await runRound(rig, oracle, fault, { number, random, ...bounds });
       reports.push(report);
       const { note, messages, recoveryMs } = report;

@@ -9,7 +9,7 @@ import { Socket } from 'node:net';
 import { DatabaseSync } from 'node:sqlite';
 
 export interface Orders {
-  /** Die at the nth time that a thread comes to the step; `id` tells a new order from an old one. */
+  /** Die at the nth time that a thread comes to the step; each order has an `id` of its own. */
   die?: { step: string; nth: number; id: number };
   /** Added to the clock of the machine. */
   clockMs?: number;

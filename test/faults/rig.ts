@@ -41,6 +41,7 @@ export interface RigOptions {
 const PRELOAD = pathToFileURL(join(import.meta.dirname, 'preload.ts')).href;
 const CLUSTER: Role[] = ['receive', 'work', 'api', 'all'];
 const RESTART_AFTER_MS = 100;
+const NO_STORE = 'MongoDB does not answer';
 
 /** Before the second attempt at a message. */
 export const FIRST_DELAY_MS = 400;
@@ -57,7 +58,7 @@ export async function openRig(options: RigOptions): Promise<Rig> {
   const servers = options.engine === 'cluster' ? await startServers() : undefined;
   const rig = new Rig(options, servers);
   try {
-    await Promise.all(rig.members.map(({ ready }) => ready));
+    await rig.whole();
   } catch (thrown) {
     await rig.close();
     throw thrown;
@@ -138,9 +139,12 @@ export class Rig {
     return came;
   }
 
-  /** Waits until all members are ready. */
+  /** Waits until all members are ready; throws when one ended by itself. */
   async whole(): Promise<void> {
-    while (this.members.some(({ now }) => now === undefined)) await pause(20);
+    while (this.members.some(({ now }) => now === undefined)) {
+      if (this.unexpected.length > 0) throw new Error(this.unexpected.join('\n'));
+      await pause(20);
+    }
   }
 
   async close(): Promise<void> {
@@ -191,9 +195,11 @@ export class Rig {
   }
 
   async #ended(member: Member, how: number | string | null): Promise<void> {
+    // A start that finds no store ends, and is repeated: the machine may be slow and busy.
+    const isPatient = member.now === undefined && member.child.output().includes(NO_STORE);
     member.now = undefined;
     if (this.#closing) return;
-    if (!member.doomed) {
+    if (!member.doomed && !isPatient) {
       this.unexpected.push(`${member.name}: ${how}: ${member.child.output().slice(-800)}`);
     }
     await pause(RESTART_AFTER_MS);
