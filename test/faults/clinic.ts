@@ -14,6 +14,7 @@ export class Clinic {
   readonly #rig: Rig;
   readonly #running: Promise<void>;
   #stopping = false;
+  #aborted = false;
   #asked = 0;
 
   constructor(rig: Rig) {
@@ -31,6 +32,12 @@ export class Clinic {
     await this.#running;
   }
 
+  /** Leaves everything as it is: a round has failed. */
+  abort(): void {
+    this.#stopping = true;
+    this.#aborted = true;
+  }
+
   /** Whether the Patient is shown. */
   async read(): Promise<boolean> {
     return (await this.#ask('GET')).status === 200;
@@ -39,7 +46,10 @@ export class Clinic {
   async #work(): Promise<void> {
     while (!this.#stopping) {
       const family = `Update${this.acked.length + 1}`;
-      while (!(await this.#update(family))) await pause(REST_MS);
+      while (!(await this.#update(family))) {
+        if (this.#aborted) return;
+        await pause(REST_MS);
+      }
       this.acked.push(family);
       await pause(REST_MS);
       await this.read();
@@ -59,10 +69,10 @@ export class Clinic {
   /** Of one server after the other. Status 0 = no answer. */
   async #ask(method: string, body?: string, headers: Record<string, string> = {}) {
     this.#asked += 1;
-    const { url, secret } = await this.#rig.reach('api', this.#asked);
-    const sent = { authorization: `Bearer ${secret}`, ...headers };
     const type = body === undefined ? {} : { 'content-type': 'application/fhir+json' };
     try {
+      const { url, secret } = await this.#rig.reach('api', this.#asked);
+      const sent = { authorization: `Bearer ${secret}`, ...headers };
       const response = await fetch(new URL(`/fhir/R4/Patient/${this.id}`, url), {
         ...{ method, headers: { ...sent, ...type }, signal: AbortSignal.timeout(ANSWER_MS_MAX) },
         ...(body === undefined ? {} : { body }),

@@ -59,6 +59,7 @@ export class Feed {
   readonly #proxies = new Map<string, Promise<TcpProxy>>();
   readonly #running: Promise<void>;
   #stopping = false;
+  #aborted = false;
   #poison = 0;
 
   constructor(rig: Rig, options: FeedOptions) {
@@ -86,7 +87,8 @@ export class Feed {
   async progress(count: number): Promise<void> {
     const { perPatient = Number.POSITIVE_INFINITY } = this.#options;
     const goals = this.lines.map(({ acked }) => Math.min(acked.length + count, perPatient));
-    while (this.lines.some(({ acked }, n) => acked.length < (goals[n] ?? 0))) await pause(10);
+    const isShort = () => this.lines.some(({ acked }, n) => acked.length < (goals[n] ?? 0));
+    while (isShort() && !this.#aborted) await pause(10);
   }
 
   /** Makes so many of the next messages poisonous, each of another patient. */
@@ -104,6 +106,11 @@ export class Feed {
     this.#stopping = true;
     await this.#running;
     for (const proxy of this.#proxies.values()) await (await proxy).close();
+  }
+
+  /** Leaves everything as it is: a round has failed. */
+  abort(): void {
+    this.#aborted = true;
   }
 
   #shareOut(channel: Line['channel'], patients: number, connections: number): Line[][] {
@@ -131,6 +138,7 @@ export class Feed {
   }
 
   #isDone({ open, made }: Line): boolean {
+    if (this.#aborted) return true;
     return open.length === 0 && (this.#stopping || made >= (this.#options.perPatient ?? made + 1));
   }
 

@@ -46,6 +46,7 @@ export class Oracle {
     deepStrictEqual(open(feed), [], 'messages were left unacknowledged');
     const rows = await this.#newRows(api);
     await checkStored(api, sent, rows);
+    checkArrival(feed.lines, rows);
     const versions = await checkLines(api, feed.lines);
     const written = await this.#checkEntries(api, sent, rows);
     for (const { reference, count } of versions) checkWritten(written, reference, count);
@@ -154,6 +155,18 @@ function sameItems(actual: string[], expected: string[], what: string): void {
   const tooMany = few([...counts].filter(([, count]) => count > 0));
   const missing = few([...counts].filter(([, count]) => count < 0));
   deepStrictEqual({ tooMany, missing }, { tooMany: [], missing: [] }, what);
+}
+
+/** The messages of one patient are in the store in the order in which they were acknowledged. */
+function checkArrival(lines: Line[], rows: Row[]): void {
+  const seqs = new Map(rows.map(({ id, seq }) => [shortId(id), seq]));
+  for (const { pid, acked } of lines) {
+    const told = acked.map(({ id, storedAs, attempts }) => {
+      return { id, attempts, seq: seqs.get(storedAs) ?? 0 };
+    });
+    const sorted = told.toSorted((one, other) => one.seq - other.seq);
+    deepStrictEqual(sorted, told, `arrival of messages of ${pid}`);
+  }
 }
 
 interface Versions {

@@ -112,6 +112,7 @@ export class Rig {
       const there = this.playing(role).flatMap(({ now }) => now ?? []);
       const ready = there[nth % there.length];
       if (ready !== undefined) return ready;
+      if (this.#closing) throw new Error('the rig is closed');
       await pause(20);
     }
   }

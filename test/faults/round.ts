@@ -50,14 +50,29 @@ export async function runRound(
   fault: FaultRow,
   options: RoundOptions,
 ): Promise<RoundReport> {
-  const { number, random, holdMs, recoveryMsMax } = options;
+  const { number, random } = options;
   await rig.whole();
   const feed = new Feed(rig, {
     ...{ prefix: `R${number}`, random, proxied: fault.proxied ?? false },
     ...{ patients: [9, 3], connections: [3, 1], depth: fault.mayRefuse ? 1 : 4 },
   });
   const clinic = new Clinic(rig);
-  const scene: Scene = { rig, feed, clinic, random, holdMs };
+  const scene: Scene = { rig, feed, clinic, random, holdMs: options.holdMs };
+  try {
+    return await strikeAndCheck(scene, oracle, fault, options.recoveryMsMax);
+  } finally {
+    feed.abort();
+    clinic.abort();
+  }
+}
+
+async function strikeAndCheck(
+  scene: Scene,
+  oracle: Oracle,
+  fault: FaultRow,
+  recoveryMsMax: number,
+): Promise<RoundReport> {
+  const { feed, clinic, holdMs } = scene;
   await within(60_000, 'the feed begins', Promise.all([feed.progress(1), clinic.begun()]));
   const note = await within(holdMs + 90_000, `${fault.name} bites`, fault.strike(scene));
   const begun = performance.now();
