@@ -52,6 +52,9 @@ export async function runRound(
 ): Promise<RoundReport> {
   const { number, random } = options;
   await rig.whole();
+  // Who sends again through another receiver what the first may still be storing, must not have
+  // sent more of that patient behind it.
+  const depth = fault.mayRefuse || rig.engine === 'cluster' ? 1 : 4;
   const feed = new Feed(rig, {
     ...{ prefix: `R${number}`, random, proxied: fault.proxied ?? false },
     ...{ patients: [9, 3], connections: [3, 1], depth: fault.mayRefuse ? 1 : 4 },
@@ -76,7 +79,11 @@ async function strikeAndCheck(
   await within(60_000, 'the feed begins', Promise.all([feed.progress(1), clinic.begun()]));
   const note = await within(holdMs + 90_000, `${fault.name} bites`, fault.strike(scene));
   const begun = performance.now();
-  await within(recoveryMsMax, `recovery from ${fault.name}`, comeRight(scene));
+  try {
+    await within(recoveryMsMax, `recovery from ${fault.name}`, comeRight(scene));
+  } catch (cause) {
+    throw new Error(await describe(scene), { cause });
+  }
   const recoveryMs = performance.now() - begun;
   const refused = feed.refused.length;
   if (!fault.mayRefuse && refused > 0) throw new Error(`${refused} refused: ${feed.refused[0]}`);
@@ -86,6 +93,18 @@ async function strikeAndCheck(
     ...{ fault: fault.name, note: note ?? '', refused, resent: feed.resent },
     ...{ updates: clinic.acked.length, recoveryMs: Math.round(recoveryMs) },
   };
+}
+
+/** What is not right yet. */
+async function describe({ rig, feed, clinic }: Scene): Promise<string> {
+  const missing = rig.members.filter(({ now }) => now === undefined).map(({ name }) => name);
+  const waiting = missing.length > 0 ? '?' : await waitingAt(await rig.reach('api'));
+  const open = feed.lines.filter((line) => line.open.length > 0).map(({ pid }) => pid);
+  return [
+    `${waiting} messages wait, those of ${open.join(' ') || 'nobody'} are not acknowledged`,
+    `${feed.acked} are, ${feed.refused.length} were refused (${feed.refused.at(-1) ?? ''})`,
+    `${clinic.acked.length} updates, not there: ${missing.join(' ') || 'none'}`,
+  ].join('; ');
 }
 
 /** New messages are acknowledged, all that were made are, and none waits. */
