@@ -1,7 +1,7 @@
 // `node test/fault-rounds.ts [--rounds 20] [--engine embedded] [--fault kill-all] [--hold 30]
-// [--recovery 30]`: so many rounds per fault and engine, each fault on a rig of its own; seconds. With `--messages 100000
-// [--patients 1000] [--workers 8] [--kills 2]`: that many through a cluster whose workers are
-// killed. ARTERY_TEST_SEED replays.
+// [--recovery 30]`: so many rounds per fault and engine, each fault on a rig of its own; hold and
+// recovery are seconds. With `--messages 100000 [--patients 1000] [--workers 8] [--kills 2]`: that
+// many through a cluster whose workers are killed. ARTERY_TEST_SEED replays.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -57,7 +57,7 @@ export async function runRound(
   const depth = fault.mayRefuse || rig.engine === 'cluster' ? 1 : 4;
   const feed = new Feed(rig, {
     ...{ prefix: `R${number}`, random, proxied: fault.proxied ?? false },
-    ...{ patients: [9, 3], connections: [3, 1], depth: fault.mayRefuse ? 1 : 4 },
+    ...{ patients: [9, 3], connections: [3, 1], depth },
   });
   const clinic = new Clinic(rig);
   const scene: Scene = { rig, feed, clinic, random, holdMs: options.holdMs };
