@@ -1,6 +1,6 @@
 // Signs the audit chain in an interval and at stop, and keeps a copy of each signature in a file
 // outside the database: who cuts off the end of the log must then also forge that file.
-import { appendFile, mkdir } from 'node:fs/promises';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { toEngineError } from '../model/errors.ts';
 import { checkpointAudit } from '../record/audit.ts';
@@ -42,7 +42,7 @@ async function signTenants({ record, dataDir, telemetry }: Options): Promise<voi
       if (anchor === undefined) continue;
       const file = anchorsFile(dataDir);
       await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-      await appendFile(file, `${JSON.stringify(anchor)}\n`, { mode: 0o600, flush: true });
+      await appendLine(file, JSON.stringify(anchor));
       telemetry.emit('audit.checkpoint', { seq: anchor.seq });
     }
   } catch (thrown) {
@@ -50,4 +50,27 @@ async function signTenants({ record, dataDir, telemetry }: Options): Promise<voi
     const places = placesOf(error.cause ?? error);
     telemetry.emit('task.failed', { code: error.code, places });
   }
+}
+
+/** Longest line; one that is longer was not written here. */
+const LINE_BYTES_MAX = 8 * 1024;
+
+/** A kill or a full disk may have torn the last line: it is cut off, or this one would join it. */
+async function appendLine(path: string, line: string): Promise<void> {
+  const file = await open(path, 'a+', 0o600);
+  try {
+    const { size } = await file.stat();
+    const torn = await tornBytes(file, size);
+    if (torn > 0) await file.truncate(size - torn);
+    await file.appendFile(`${line}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function tornBytes(file: FileHandle, size: number): Promise<number> {
+  const tail = Buffer.alloc(Math.min(size, LINE_BYTES_MAX));
+  await file.read(tail, 0, tail.length, size - tail.length);
+  return tail.length - 1 - tail.lastIndexOf('\n');
 }

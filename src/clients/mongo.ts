@@ -21,7 +21,9 @@ export interface MongoConnection {
 
 const DATABASE = 'artery';
 const SELECTION_TIMEOUT_MS = 10_000;
-const REPLY_TIMEOUT_MS = 30_000;
+const REPLY_TIMEOUT_MS = 15_000;
+/** The server is asked so often whether it is there; half-open connections are found by it. */
+const HEARTBEAT_MS = 5_000;
 
 /**
  * Connects, and closes again what it opened when that fails. Reads go to the primary and see what
@@ -53,6 +55,7 @@ function makeClient(target: MongoTarget): MongoClient {
     serverSelectionTimeoutMS: target.selectionTimeoutMs ?? SELECTION_TIMEOUT_MS,
     connectTimeoutMS: target.selectionTimeoutMs ?? SELECTION_TIMEOUT_MS,
     socketTimeoutMS: target.replyTimeoutMs ?? REPLY_TIMEOUT_MS,
+    heartbeatFrequencyMS: HEARTBEAT_MS,
     promoteBuffers: true,
     ignoreUndefined: false,
   };

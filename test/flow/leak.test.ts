@@ -4,10 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sendAtOnce } from '../support/burst.ts';
-import { type Child, pause, type Ready, startChild } from '../support/child.ts';
+import { type Child, pause, type Ready, settle, startChild } from '../support/child.ts';
 import { newFolder, removeFolders } from '../support/engine.ts';
 import { openFlowBench } from '../support/flow-bench.ts';
-import { settle } from '../support/kill.ts';
 import { adt, freshId, oru } from '../support/messages.ts';
 import { filesBelow, findTraces, formsOf, haystackOf } from '../support/traces.ts';
 

@@ -36,16 +36,20 @@ export interface Ready {
   text(path: string): Promise<string>;
 }
 
-/** Starts `artery start` on `folder`/data; `environment` is added to a quiet default. */
+/**
+ * Starts `artery start` on `folder`/data; `environment` is added to a quiet default, `argv` to
+ * Artery's arguments and `execArgv` to those of node.
+ */
 export function startChild(
   folder: string,
   environment: Record<string, string> = {},
   argv: string[] = [],
+  execArgv: string[] = [],
 ): Child {
   const dataDir = join(folder, 'data');
   const begun = performance.now();
   const main = join(projectDir(), 'src', 'main.ts');
-  const child = spawn(process.execPath, [main, 'start', '--json', ...argv], {
+  const child = spawn(process.execPath, [...execArgv, main, 'start', '--json', ...argv], {
     cwd: projectDir(),
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
@@ -104,8 +108,7 @@ async function openReady(url: string, secret: string, startMs: number): Promise<
   const headers = { authorization: `Bearer ${secret}`, 'content-type': 'application/json' };
   const call = async (method: string, path: string, body?: object) => {
     const init = body === undefined ? {} : { body: JSON.stringify(body) };
-    const response = await fetch(new URL(path, url), { method, headers, ...init });
-    const text = await response.text();
+    const { response, text } = await askAgain(new URL(path, url), { method, headers, ...init });
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
     return text;
   };
@@ -116,6 +119,20 @@ async function openReady(url: string, secret: string, startMs: number): Promise<
   const ports: Record<string, number> = {};
   for (const { name, address } of channels) ports[name] = Number(address.split(':').at(-1));
   return { startMs, url, secret, ports, ask, text: (path) => call('GET', path) };
+}
+
+const TRIES = 3;
+
+/** The server may close an idle connection just when it is used again: a busy machine. */
+async function askAgain(url: URL, init: RequestInit) {
+  for (let n = 1; ; n += 1) {
+    try {
+      const response = await fetch(url, init);
+      return { response, text: await response.text() };
+    } catch (thrown) {
+      if (n === TRIES) throw thrown;
+    }
+  }
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
@@ -129,4 +146,26 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number 
 
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+const STALL_MS = 30_000;
+
+/** Messages that wait, as the server knows it. */
+export async function waitingAt(ready: Ready): Promise<number> {
+  const { messages } = await ready.ask('GET', '/admin/stats');
+  return messages
+    .filter((row: Json) => row.state === 'received')
+    .reduce((sum: number, row: Json) => sum + row.count, 0);
+}
+
+/** Waits until no message waits; fails when none was worked off for half a minute. */
+export async function settle(ready: Ready): Promise<void> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let end = performance.now() + STALL_MS; performance.now() < end; await pause(100)) {
+    const waiting = await waitingAt(ready);
+    if (waiting === 0) return;
+    if (waiting < least) end = performance.now() + STALL_MS;
+    least = Math.min(least, waiting);
+  }
+  throw new Error(`${least} messages wait and are not worked off`);
 }

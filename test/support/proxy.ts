@@ -12,10 +12,11 @@ export interface Proxy {
   close(): Promise<void>;
 }
 
-export async function openProxy(target: number): Promise<Proxy> {
+/** `target`: a local port, asked for with each connection where it may change. */
+export async function openProxy(target: number | (() => number)): Promise<Proxy> {
   const pairs: [Socket, Socket][] = [];
   const server = createServer((near) => {
-    const far = connect(target, '127.0.0.1');
+    const far = connect(typeof target === 'number' ? target : target(), '127.0.0.1');
     pairs.push([near, far]);
     near.pipe(far);
     far.pipe(near);
