@@ -1,5 +1,6 @@
 // Entry of the work thread: composes the work role (queue, pipeline, record) over the store of the
 // main thread. What it is told and what it tells is WorkOrder and WorkNews; see work-link.ts.
+import { setPriority } from 'node:os';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
 import { readRootKey } from '../config/root-key.ts';
@@ -43,10 +44,13 @@ export type WorkNews =
 /** Messages read from one key's inbox in one trip. */
 const INBOX_MAX = 16;
 const STATE_INTERVAL_MS = 2_000;
+/** How far the thread stands back, of 19. */
+const WORK_NICE = 10;
 /** Texts of resources that passed validation, kept so that repeats need not. */
 const FAULTLESS_CHARS_MAX = 32 * 1024 * 1024;
 
 async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<void> {
+  giveWay();
   const { config } = data;
   const tell = (news: WorkNews) => main.postMessage(news);
   const logger = createLogger({ level: config.logLevel });
@@ -103,6 +107,17 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
     };
   main.on('message', (order: WorkOrder) => void orders[order.kind](order as never));
   tell({ kind: 'ready' });
+}
+
+/** Senders and readers wait for the other threads of the process, nobody for this one. */
+function giveWay(): void {
+  // To Linux 0 is the calling thread (setpriority(2)), elsewhere it is the whole process.
+  if (process.platform !== 'linux') return;
+  try {
+    setPriority(0, WORK_NICE);
+  } catch {
+    // A wish, not a need: where a sandbox refuses it, all threads are alike.
+  }
 }
 
 function byName(channels: Channel[]): Map<string, Channel> {

@@ -48,6 +48,10 @@ const TIMES: QueueTimes = {
 const NAME = 'drain';
 /** BullMQ keeps the time at which a token is due in the upper bits of its score. */
 const SCORE_PER_MS = 0x1000;
+/** Tokens due last are looked at: those of another time are among them. */
+const DELAYED_SEEN_MAX = 64;
+/** The clocks of two machines may differ so much without consequence. */
+const CLOCK_SLACK_MS = 5_000;
 /** BullMQ gives up a token whose worker died so often. Attempts are not counted in Redis. */
 const STALLS_MAX = 1_000_000_000;
 
@@ -268,6 +272,7 @@ class RedisQueue implements BullQueue {
       const oldestMs = oldest === undefined ? 0 : Math.max(0, Date.now() - oldest.timestamp);
       this.#depth = { waiting: wait + delayed, active, oldestMs };
       this.#refreshedAt = performance.now();
+      if (delayed > 0) await this.#hasten();
       this.#watch(wait > 0 || (delayed > 0 && (await this.#isOverdue())), wait + delayed);
     } catch {
       this.#stuck = undefined;
@@ -280,6 +285,20 @@ class RedisQueue implements BullQueue {
   async #isOverdue(): Promise<boolean> {
     const until = (Date.now() - this.#times.refreshMs) * SCORE_PER_MS;
     return (await this.#control.zcount(this.#tokens.toKey('delayed'), '-inf', until)) > 0;
+  }
+
+  /** A token that is due later than its delay allows: the clock was set back while it waited. */
+  async #hasten(): Promise<void> {
+    const tokens = await this.#tokens.getJobs(['delayed'], 0, DELAYED_SEEN_MAX - 1, false);
+    const scores = await Promise.all(
+      tokens.map(({ id = '' }) => this.#control.zscore(this.#tokens.toKey('delayed'), id)),
+    );
+    for (const [at, token] of tokens.entries()) {
+      const dueInMs = Number(scores[at] ?? 0) / SCORE_PER_MS - Date.now();
+      if (dueInMs <= token.delay + CLOCK_SLACK_MS) continue;
+      // Another process may have been faster, or the token has gone into work.
+      await token.promote().catch(() => undefined);
+    }
   }
 
   /** Workers were seen to hang after a reconnect (BullMQ #2466, #2565, #3185). */

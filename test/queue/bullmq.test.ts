@@ -1,6 +1,7 @@
 // The queue's contract over a real Redis, and what is special to it: Redis may go and come.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Queue as TokenQueue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BullQueue, type BullQueueOptions, openBullQueue } from '../../src/queue/bullmq.ts';
 import { createTelemetry, type Telemetry } from '../../src/telemetry/events.ts';
@@ -51,6 +52,36 @@ describe.skipIf(WITHOUT_REDIS)(`the queue over BullMQ${WHY_SKIPPED}`, () => {
     clearInterval(rewake);
     expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThan(400);
     await until(() => at.length >= 3);
+    await queue.close();
+  });
+
+  it('drains a key that waited while the clock was set back', async () => {
+    const { queue } = await open({ prefix: '{clock}', times: { refreshMs: 100 } });
+    const tokens = new TokenQueue('drain', { connection: server.client, prefix: '{clock}' });
+    const hourAhead = Date.now() + 3_600_000;
+    const deduplication = { id: 'default a', keepLastIfActive: true };
+    await tokens.add('drain', wakeOf('a'), { delay: 200, timestamp: hourAhead, deduplication });
+    const drained: string[] = [];
+    queue.process(async ({ orderingKey }) => {
+      drained.push(orderingKey);
+      return {};
+    }, 2);
+    await until(() => drained.length > 0);
+    expect(drained).toEqual(['a']);
+    await queue.close();
+    await tokens.close();
+  });
+
+  it('leaves a key alone whose delay is not over', async () => {
+    const { queue } = await open({ times: { refreshMs: 20, busyMs: 100 } });
+    const at: number[] = [];
+    queue.process(async () => {
+      at.push(performance.now());
+      return at.length === 1 ? { againInMs: 600 } : {};
+    }, 2);
+    queue.wake(wakeOf('a'));
+    await until(() => at.length === 2);
+    expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThan(599);
     await queue.close();
   });
 

@@ -13,6 +13,7 @@ import * as ledger from '../../src/store/mongo/ledger-reads.ts';
 import { loadState } from '../../src/store/mongo/load-state.ts';
 import { openMongoStore } from '../../src/store/mongo/open.ts';
 import * as resources from '../../src/store/mongo/resource-reads.ts';
+import { resourceId, rowId } from '../../src/store/mongo/row-ids.ts';
 import type { SearchPlan } from '../../src/store/port.ts';
 import {
   credential,
@@ -56,7 +57,7 @@ const HOT: [string, Ask][] = [
   ['heads', (c) => resources.readHeads(c, tenant, refs('r1', 'r2'))],
   ['a resource', (c) => resources.readVersion(c, tenant, { type: 'Patient', id: 'r1' })],
   ['an older version', (c) => resources.readVersion(c, tenant, { type: 'Patient', id: 'r1' }, 1)],
-  ['resources', (c) => resources.readNewest(c, tenant, refs('r1', 'r2'))],
+  ['resources', (c) => resources.readNewest(c, [resourceId(tenant, 'Patient', 'r1')])],
   ['history of one', (c) => resources.listHistory(c, tenant, { type: 'Patient', id: 'r1' }, 20)],
   ['history of a type', (c) => resources.listHistory(c, tenant, { type: 'Patient' }, 20)],
   ['its next page', (c) => resources.listHistory(c, tenant, { type: 'Patient' }, 20, PLACE)],
@@ -64,7 +65,7 @@ const HOT: [string, Ask][] = [
   ['the end of the chain', (c) => ledger.auditHead(c, tenant)],
   ['audit entries', (c) => ledger.auditEntries(c, tenant, 10, 100)],
   ['checkpoints', (c) => ledger.auditCheckpoints(c, tenant)],
-  ['a key', (c) => ledger.getKey(c, tenant, 'k1')],
+  ['keys by id', (c) => ledger.readKeys(c, [rowId(tenant, 'k1')])],
   ['keys', (c) => ledger.listKeys(c, tenant, 'data', 50, 'k0')],
   ['a credential', (c) => ledger.credentialByHash(c, 'hash of c1')],
   ['credentials', (c) => ledger.listCredentials(c, tenant)],

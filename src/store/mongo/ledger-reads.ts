@@ -2,7 +2,7 @@
 import { ZERO_HASH } from '../../audit/chain.ts';
 import type { AuditRow, Checkpoint, CredentialRow, KeyRow, KeyWrite } from '../port.ts';
 import type { Collections } from './collections.ts';
-import { idsUnder, numberedId, rowId } from './row-ids.ts';
+import { idsUnder, numberedId } from './row-ids.ts';
 
 export async function auditHead(
   { tenants }: Collections,
@@ -65,7 +65,6 @@ export async function auditTenants({ tenants }: Collections): Promise<string[]> 
 }
 
 const KEY = {
-  _id: 0,
   tenant: 1,
   id: 1,
   kind: 1,
@@ -76,13 +75,12 @@ const KEY = {
   destroyedAt: 1,
 } as const;
 
-export async function getKey(
-  { keys }: Collections,
-  tenant: string,
-  id: string,
-): Promise<KeyRow | undefined> {
-  const options = { projection: KEY };
-  return (await keys.findOne<KeyRow>({ _id: rowId(tenant, id) }, options)) ?? undefined;
+/** By `_id`. */
+export async function readKeys({ keys }: Collections, ids: string[]): Promise<Map<string, KeyRow>> {
+  const rows = keys.find({ _id: { $in: ids } }).project<KeyRow & { _id: string }>(KEY);
+  const found = new Map<string, KeyRow>();
+  for await (const { _id, ...row } of rows) found.set(_id, row);
+  return found;
 }
 
 export function listKeys(
@@ -94,7 +92,7 @@ export function listKeys(
 ): Promise<KeyRow[]> {
   return keys
     .find({ tenant, kind, id: { $gt: afterId } })
-    .project<KeyRow>(KEY)
+    .project<KeyRow>({ _id: 0, ...KEY })
     .sort({ id: 1 })
     .limit(limit)
     .toArray();

@@ -46,17 +46,15 @@ export async function readVersion(
   return older ? toResourceRow(older) : undefined;
 }
 
+/** Newest versions, by `_id`. */
 export async function readNewest(
   { resources }: Collections,
-  tenant: string,
-  refs: ResourceRef[],
-): Promise<(ResourceRow | undefined)[]> {
+  ids: string[],
+): Promise<Map<string, ResourceRow>> {
   const found = new Map<string, ResourceRow>();
-  for (const _id of idChunks(tenant, refs)) {
-    const rows = resources.find({ _id: { $in: _id } }, { projection: WITHOUT_ENTRIES });
-    for await (const row of rows) found.set(row._id, toResourceRow(row));
-  }
-  return refs.map(({ type, id }) => found.get(resourceId(tenant, type, id)));
+  const rows = resources.find({ _id: { $in: ids } }, { projection: WITHOUT_ENTRIES });
+  for await (const row of rows) found.set(row._id, toResourceRow(row));
+  return found;
 }
 
 function idChunks(tenant: string, refs: ResourceRef[]): string[][] {

@@ -8,6 +8,7 @@ import type {
   Committed,
   IntakeStore,
   KeyStore,
+  ResourceRef,
   ResourceStore,
   SearchStore,
   Store,
@@ -17,11 +18,16 @@ import { backupDatabase } from './backup.ts';
 import { type Collections, collectionsOf } from './collections.ts';
 import { translateError } from './errors.ts';
 import { countMatches, findResources } from './find.ts';
+import { gather } from './gather.ts';
 import * as intake from './intake-reads.ts';
 import { type GroupLimits, isEmpty, Lane, unitBytes } from './lane.ts';
 import * as ledger from './ledger-reads.ts';
 import * as resources from './resource-reads.ts';
+import { resourceId, rowId } from './row-ids.ts';
 import { type CommitterOptions, TenantCommitter } from './tenant-committer.ts';
+
+/** Ids in one query. */
+const IDS_MAX = 1_000;
 
 export interface StoreLimits extends GroupLimits {
   /** Units and reads that may be under way at once; beyond it calls throw OVERLOADED. */
@@ -142,10 +148,13 @@ export class MongoStore implements Store {
   }
 
   #makeResources(): ResourceStore {
+    const read = gather((ids) => resources.readNewest(this.#collections, ids), IDS_MAX);
+    const readMany = (tenant: string, refs: ResourceRef[]) =>
+      Promise.all(refs.map(({ type, id }) => read(resourceId(tenant, type, id))));
     return {
       heads: (tenant, refs) => this.#read(resources.readHeads, tenant, refs),
       read: (tenant, ref, version) => this.#read(resources.readVersion, tenant, ref, version),
-      readMany: (tenant, refs) => this.#read(resources.readNewest, tenant, refs),
+      readMany: (tenant, refs) => this.#call(() => readMany(tenant, refs)),
       history: (tenant, of, limit, before) =>
         this.#read(resources.listHistory, tenant, of, limit, before),
       counts: (tenant) => this.#read(resources.countResources, tenant),
@@ -162,8 +171,9 @@ export class MongoStore implements Store {
   }
 
   #makeKeys(): KeyStore {
+    const read = gather((ids) => ledger.readKeys(this.#collections, ids), IDS_MAX);
     return {
-      get: (tenant, id) => this.#read(ledger.getKey, tenant, id),
+      get: (tenant, id) => this.#call(() => read(rowId(tenant, id))),
       list: (tenant, kind, limit, afterId) =>
         this.#read(ledger.listKeys, tenant, kind, limit, afterId),
       credentialByHash: (tokenHash) => this.#read(ledger.credentialByHash, tokenHash),
