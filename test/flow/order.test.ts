@@ -85,21 +85,22 @@ describe('over 32 connections', () => {
   });
 
   it('works on other patients while one waits to be tried again', async () => {
-    const done: string[] = [];
+    // A message whose commit lost a race is mapped again: each counts once.
+    const done = new Set<string>();
     const bench = await openFlowBench({
       workers: 1,
       pipeline: (run) => (input) => {
         const isSlow = input.envelope.orderingKey === 'SLOW';
-        if (isSlow && done.length < 20) throw new EngineError('PEER_UNAVAILABLE');
-        done.push(input.envelope.orderingKey);
+        if (isSlow && done.size < 20) throw new EngineError('PEER_UNAVAILABLE');
+        done.add(input.envelope.orderingKey);
         return run(input);
       },
     });
     await bench.send(adt({ pid: 'SLOW' }));
     for (let n = 0; n < 20; n += 1) await bench.send(adt({ pid: `FAST${n}` }));
     await bench.ended(21);
-    expect(done).toHaveLength(21);
-    expect(done.at(-1)).toBe('SLOW');
+    expect(done.size).toBe(21);
+    expect([...done].at(-1)).toBe('SLOW');
     expect(bench.finished.map(({ state }) => state)).toEqual(Array(21).fill('processed'));
     await bench.close();
   });
