@@ -4,7 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientSession, Collection, Db, MongoClient, TransactionOptions } from 'mongodb';
 import { connectMongo, type MongoTarget } from '../../clients/mongo.ts';
 import { EngineError } from '../../model/errors.ts';
-import type { Kind, Place, Progress, Rows, Transfer, TransferUse } from '../transfer.ts';
+import {
+  KINDS,
+  type Kind,
+  type Place,
+  type Progress,
+  type Rows,
+  type Transfer,
+  type TransferUse,
+} from '../transfer.ts';
 import { type Collections, collectionsOf } from './collections.ts';
 import { isCursorGone, isTransient, isUnknownCommit, translateError } from './errors.ts';
 import { checkTransactions } from './open.ts';
@@ -124,16 +132,7 @@ class DatabaseTransfer implements Transfer {
   progress: Transfer['progress'] = () => told(readMark(this.#collections));
 
   isEmpty: Transfer['isEmpty'] = async () => {
-    const kinds = [
-      'keys',
-      'credentials',
-      'resources',
-      'versions',
-      'intake',
-      'audit',
-      'checkpoints',
-    ];
-    for (const name of [...kinds, 'tenants']) {
+    for (const name of [...KINDS, 'tenants']) {
       if ((await told(this.#db.collection(name).findOne({}))) !== null) return false;
     }
     return true;
