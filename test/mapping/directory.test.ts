@@ -13,6 +13,7 @@ resource:
 rows:
   - { from: XCN.1, to: "identifier[0].value" }
   - { from: XCN.2, to: "name[0].family" }
+  - { from: XCN.5, to: gender }
   - { from: XCN.6, to: "name[0].prefix[]" }
   - { from: XCN.19, to: "qualification[0].period.start", as: dateTime }
 `;
@@ -50,7 +51,7 @@ describe('resources of directory values', () => {
   it('are completed within a message without a trace in the next one', () => {
     const set = mustCompile(files);
     const plain = [1, 2, 3].map(() => JSON.stringify(practitioners(set, '7^Who')));
-    for (const values of ['7^Who~7^^^^^DR', '7^Who~7^Other^^^^DR', '7^^^^^DR~7^Who']) {
+    for (const values of ['7^Who~7^^^^female', '7^Who~7^Other^^^female', '7^^^^^DR~7^Who']) {
       practitioners(set, values);
       practitioners(set, values);
       const [first] = practitioners(set, values);
@@ -78,6 +79,21 @@ describe('resources of directory values', () => {
       },
     );
     expect(starts[2]).toBe('2024-01-01T08:00:00+01:00');
+    expect(starts[3]).toBe('2024-01-01T08:00:00-05:00');
+  });
+
+  it('are read anew for another zone when the message has noted its zone before', () => {
+    const rows = `- { from: PID-7, to: birthDate, as: dateTime }\n${ROWS}`;
+    const set = mustCompile(patientOf(rows, { 'datatypes/XCN-Practitioner.yaml': XCN }));
+    const value = `7^Who${'^'.repeat(17)}20240101080000`;
+    const starts = ['Europe/Berlin', 'Europe/Berlin', 'Europe/Berlin', 'America/New_York'].map(
+      (timezone) => {
+        const text = adt(`PID|||A||||20000101080000|||${value}`);
+        const { resources } = run(set, text, { channel: { timezone } });
+        const one = resources.find(({ resource }) => resource.resourceType === 'Practitioner');
+        return (one?.resource.qualification as { period: { start: string } }[])[0]?.period.start;
+      },
+    );
     expect(starts[3]).toBe('2024-01-01T08:00:00-05:00');
   });
 
