@@ -91,7 +91,8 @@ describe('resources of directory values', () => {
         const text = adt(`PID|||A||||20000101080000|||${value}`);
         const { resources } = run(set, text, { channel: { timezone } });
         const one = resources.find(({ resource }) => resource.resourceType === 'Practitioner');
-        return (one?.resource.qualification as { period: { start: string } }[])[0]?.period.start;
+        const list = one?.resource.qualification as { period: { start: string } }[] | undefined;
+        return list?.[0]?.period.start;
       },
     );
     expect(starts[3]).toBe('2024-01-01T08:00:00-05:00');
