@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
 import { EngineError } from '../model/errors.ts';
-import { QUEUES } from '../queue/index.ts';
+import { openTurns, QUEUES } from '../queue/index.ts';
 import { receiveWakes } from '../queue/local.ts';
 import type { Depth, Queue, Wake } from '../queue/port.ts';
 import { STORES } from '../store/index.ts';
@@ -42,6 +42,8 @@ export interface WorkEngine {
   crashed: boolean;
   /** To be called when all drains have ended. */
   stopped(): void;
+  /** Closes the store; the queue is closed by who drains it. */
+  close(): Promise<void>;
 }
 
 export function openEngine(config: Config, telemetry: Telemetry): Promise<Engine> {
@@ -91,24 +93,26 @@ async function joinEmbedded(
   const queue = QUEUES.local({ waitingMax: config.limits.waitingMax });
   receiveWakes(wakes, queue);
   const mark = setWorkMark(config.dataDir);
-  return { store: openSqliteClient(seat), queue, crashed: mark.crashed, stopped: mark.remove };
+  const store = openSqliteClient(seat);
+  const close = () => store.close();
+  return { store, queue, crashed: mark.crashed, stopped: mark.remove, close };
 }
 
 async function joinCluster(config: Config, telemetry: Telemetry): Promise<WorkEngine> {
-  const parts = await openClusterParts(config, telemetry);
-  return { ...parts, crashed: false, stopped: () => undefined };
+  const { store, queue, closeStore } = await openClusterParts(config, telemetry);
+  return { store, queue, crashed: false, stopped: () => undefined, close: closeStore };
 }
 
 /** MongoDB and Redis; each thread has connections of its own. */
 async function openCluster(config: Config, telemetry: Telemetry): Promise<Engine> {
-  const { store, queue } = await openClusterParts(config, telemetry);
+  const { store, queue, closeStore } = await openClusterParts(config, telemetry);
   return {
     store,
     queue,
     seat: () => ({ kind: 'cluster' }),
     async close() {
       await queue.close();
-      await store.close();
+      await closeStore();
     },
   };
 }
@@ -116,10 +120,18 @@ async function openCluster(config: Config, telemetry: Telemetry): Promise<Engine
 async function openClusterParts(config: Config, telemetry: Telemetry) {
   if (config.cluster === null) throw new Error('no cluster is configured');
   const { mongodbUrl, redisUrl } = config.cluster;
-  const store = await STORES.mongodb({ url: mongodbUrl });
-  const { waitingMax } = config.limits;
-  const queue = await QUEUES.bullmq({ url: redisUrl, telemetry, waitingMax });
-  return { store, queue };
+  const turns = await openTurns(redisUrl);
+  const takeTurn = (tenant: string) => turns.take(tenant);
+  try {
+    const store = await STORES.mongodb({ url: mongodbUrl, takeTurn });
+    const { waitingMax } = config.limits;
+    const queue = await QUEUES.bullmq({ url: redisUrl, telemetry, waitingMax });
+    const closeStore = () => store.close().finally(() => turns.close());
+    return { store, queue, closeStore };
+  } catch (cause) {
+    turns.close();
+    throw cause;
+  }
 }
 
 function storeFolder(config: Config): string {

@@ -98,7 +98,7 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
         await work.close();
         engine.stopped();
         await record.close();
-        await store.close();
+        await engine.close();
         data.wakePort.close();
         logger.flush();
         tell({ kind: 'closed' });

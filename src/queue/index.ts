@@ -7,3 +7,6 @@ export const QUEUES = {
   bullmq: async (options: Parameters<typeof import('./bullmq.ts').openBullQueue>[0]) =>
     (await import('./bullmq.ts')).openBullQueue(options),
 };
+
+/** Beside a queue on Redis: a line for writers of one store. */
+export const openTurns = async (url: string) => (await import('./turns.ts')).openTurns({ url });

@@ -46,8 +46,10 @@ export class Lane {
 
   async #run(): Promise<void> {
     while (this.#jobs.length > 0) {
+      const endTurn = await this.#committer.takeTurn();
+      // After the wait: what came in meanwhile belongs to this group.
       const group = this.#jobs.splice(0, this.#groupSize());
-      const outcomes = await this.#commitGroup(group.map(({ unit }) => unit));
+      const outcomes = await this.#commitGroup(group.map(({ unit }) => unit)).finally(endTurn);
       for (const [index, job] of group.entries()) settle(job, outcomes[index]);
     }
     this.#running = false;

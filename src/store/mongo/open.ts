@@ -8,6 +8,7 @@ import { collectionsOf } from './collections.ts';
 import { translateError } from './errors.ts';
 import { migrate } from './schema.ts';
 import { MongoStore } from './store.ts';
+import type { TakeTurn } from './tenant-committer.ts';
 import { refuseUnfinished } from './transfer-mark.ts';
 
 export interface MongoOptions extends MongoTarget {
@@ -23,6 +24,8 @@ export interface MongoOptions extends MongoTarget {
   commitWaitMs?: number;
   /** A tenant held this long without a commit is taken from a process that is gone. */
   stuckMs?: number;
+  /** Where other processes write the same tenants: a line to stand in. */
+  takeTurn?: TakeTurn;
   /** Opens the target of an unfinished copy too: for the last checks of the copy itself. */
   admitUnfinished?: boolean;
 }

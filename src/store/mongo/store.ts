@@ -24,7 +24,7 @@ import { type GroupLimits, isEmpty, Lane, unitBytes } from './lane.ts';
 import * as ledger from './ledger-reads.ts';
 import * as resources from './resource-reads.ts';
 import { resourceId, rowId } from './row-ids.ts';
-import { type CommitterOptions, TenantCommitter } from './tenant-committer.ts';
+import { type CommitterOptions, type TakeTurn, TenantCommitter } from './tenant-committer.ts';
 
 /** Ids in one query. */
 const IDS_MAX = 1_000;
@@ -36,6 +36,7 @@ export interface StoreLimits extends GroupLimits {
   callBytesMax: number;
   commitWaitMs: number;
   stuckMs: number;
+  takeTurn?: TakeTurn;
 }
 
 export class MongoStore implements Store {
@@ -60,9 +61,10 @@ export class MongoStore implements Store {
     this.#db = db;
     this.#collections = collectionsOf(db);
     this.#limits = limits;
-    const { commitWaitMs, stuckMs } = limits;
+    const { commitWaitMs, stuckMs, takeTurn } = limits;
     const collections = this.#collections;
-    this.#committing = { client, collections, writer: randomUUID(), commitWaitMs, stuckMs };
+    const writer = randomUUID();
+    this.#committing = { client, collections, writer, commitWaitMs, stuckMs, takeTurn };
     this.intake = this.#makeIntake();
     this.resources = this.#makeResources();
     this.search = {

@@ -25,6 +25,12 @@ export type Outcome =
   | { kind: 'done'; value: Committed }
   | { kind: 'refused'; error: CommitConflict | EngineError };
 
+/**
+ * Waits for the turn of this store among those that write the same tenant; the answer ends the
+ * turn. A courtesy: without it writers ask the tenant's document until they find it free.
+ */
+export type TakeTurn = (tenant: string) => Promise<() => void>;
+
 export interface CommitterOptions {
   client: MongoClient;
   collections: Collections;
@@ -34,6 +40,7 @@ export interface CommitterOptions {
   commitWaitMs: number;
   /** A tenant that is held this long without a commit is taken from whoever holds it. */
   stuckMs: number;
+  takeTurn: TakeTurn | undefined;
 }
 
 /**
@@ -79,9 +86,16 @@ export class TenantCommitter {
     this.#dead = new DeadWriters(options, tenant, this.#session);
   }
 
+  /** Before each group. Without a line to stand in, the others are given a moment. */
+  async takeTurn(): Promise<() => void> {
+    const { takeTurn } = this.#options;
+    if (takeTurn !== undefined) return takeTurn(this.#tenant);
+    if (this.#shared) await sleep(YIELD_MS);
+    return () => undefined;
+  }
+
   /** Outcomes in the order of `units`. Throws what the driver threw when no commit was reached. */
   async commit(units: Unit[]): Promise<Outcome[]> {
-    if (this.#shared) await sleep(YIELD_MS);
     this.#group += 1;
     const sent: Sent = { outcomes: undefined };
     const deadline = Date.now() + this.#options.commitWaitMs;
