@@ -41,7 +41,7 @@ export function networkSuite(target: () => { url: string; database: string }): v
     afterEach(() => proxy.clearFaults());
     afterAll(async () => {
       await store.close();
-      await proxy.stop();
+      await proxy.close();
     });
 
     it.each(ROWS)('applies the unit once: $kind at request $nth', async ({ kind, nth }) => {
