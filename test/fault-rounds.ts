@@ -1,17 +1,19 @@
 // `node test/fault-rounds.ts [--rounds 20] [--engine embedded] [--fault kill-all] [--hold 30]
 // [--recovery 30]`: so many rounds per fault and engine, each fault on a rig of its own; hold and
 // recovery are seconds. With `--messages 100000 [--patients 1000] [--workers 8] [--kills 2]`: that
-// many through a cluster whose workers are killed. ARTERY_TEST_SEED replays.
+// many through a cluster whose workers are killed. ARTERY_TEST_SEED replays. With MONGODB_URL (or
+// ARTERY_TEST_MONGO=download) clusters run on that real server instead of the stand-in.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect, parseArgs } from 'node:util';
-import { FAULTS } from './faults/catalog.ts';
+import { FAULTS, faultsOf } from './faults/catalog.ts';
 import { mountSmallDisk } from './faults/disk.ts';
 import { runLong } from './faults/long-run.ts';
 import { Oracle } from './faults/oracle.ts';
 import { type EngineName, openRig, type Rig, type Role } from './faults/rig.ts';
 import { type FaultRow, type RoundReport, runRound } from './faults/round.ts';
+import { realServer } from './support/mongo/real.ts';
 import { randomFrom } from './support/store-units.ts';
 
 const DISK_MIB = 512;
@@ -22,6 +24,10 @@ interface Options {
   recoveryMsMax: number;
   seed: number;
 }
+
+/** Undefined: clusters run on the stand-in. */
+const server = await realServer(process.env);
+const mongo = server && { mongoUrl: server.url };
 
 /** Open now: closed when the script is told to stop. */
 const open = new Set<() => Promise<void>>();
@@ -58,15 +64,17 @@ async function main(): Promise<void> {
     seed,
   };
   for (const engine of values.engine as EngineName[]) {
-    const chosen = FAULTS.filter(({ name }) => values.fault.includes(name));
-    for (const fault of chosen.filter(({ engines }) => engines.includes(engine))) {
-      await runFault(engine, fault, options);
-    }
+    const chosen = faultsOf(engine).filter(({ name }) => values.fault.includes(name));
+    for (const fault of chosen) await runFault(engine, fault, options);
   }
 }
 
 async function runFault(engine: EngineName, fault: FaultRow, options: Options): Promise<void> {
   const what = `${engine} ${fault.name}`;
+  if (engine === 'cluster' && server !== undefined && fault.standInOnly !== undefined) {
+    print(`${what}: skipped, ${fault.standInOnly}`);
+    return;
+  }
   const needsDisk = engine === 'embedded' && fault.name === 'disk-full';
   const disk = needsDisk ? mountSmallDisk(DISK_MIB) : undefined;
   if (needsDisk && disk === undefined) {
@@ -74,7 +82,7 @@ async function runFault(engine: EngineName, fault: FaultRow, options: Options): 
     return;
   }
   const folder = disk?.folder ?? newFolder();
-  const rig = await openRig({ engine, folder });
+  const rig = await openRig({ engine, folder, ...mongo });
   const close = async () => {
     await rig.close();
     disk?.remove();
@@ -110,7 +118,8 @@ async function killWorkers(
   const working = Array.from({ length: workers }, (): Role => 'work');
   const roles: Role[] = ['receive', 'receive', 'api', ...working];
   const environment = { ARTERY_LOG_LEVEL: 'silent' };
-  const rig = await openRig({ engine: 'cluster', folder, roles, hooks: false, environment });
+  const artery = { roles, hooks: false, environment };
+  const rig = await openRig({ engine: 'cluster', folder, ...artery, ...mongo });
   const close = async () => {
     await rig.close();
     rmSync(folder, { recursive: true, force: true });
@@ -152,7 +161,12 @@ function summary(what: string, reports: RoundReport[]): string {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, async () => {
     await Promise.allSettled([...open].map((close) => close()));
+    await server?.stop();
     process.exit(1);
   });
 }
-await main();
+try {
+  await main();
+} finally {
+  await server?.stop();
+}

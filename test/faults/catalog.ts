@@ -2,9 +2,9 @@
 // lifted. A round around one of them is round.ts.
 import { ok } from 'node:assert/strict';
 import { pause } from '../support/child.ts';
-import type { Fault } from '../support/mongo/server.ts';
 import { fillDisk } from './disk.ts';
-import { FIRST_DELAY_MS, type Member, type Role } from './rig.ts';
+import type { StandInCalls } from './mongo-stand-in.ts';
+import { type EngineName, FIRST_DELAY_MS, type Member, type Rig, type Role } from './rig.ts';
 import type { FaultRow, Scene } from './round.ts';
 
 const BOTH = ['embedded', 'cluster'] as const;
@@ -37,21 +37,32 @@ export const FAULTS: readonly FaultRow[] = [
   { name: 'redis-flushed', engines: CLUSTER, strike: flushRedis },
   { name: 'redis-killed', engines: CLUSTER, strike: (scene) => killRedis(scene, false) },
   { name: 'redis-forgets', engines: CLUSTER, strike: (scene) => killRedis(scene, true) },
-  { name: 'primary-steps-down', engines: CLUSTER, mayRefuse: true, strike: stepDown },
+  {
+    ...{ name: 'primary-steps-down', engines: CLUSTER, mayRefuse: true, strike: stepDown },
+    standInOnly: 'a server holds its elections itself; connections-cut is what a proxy can do',
+  },
   { name: 'primary-gone', engines: CLUSTER, mayRefuse: true, strike: takePrimary },
+  { name: 'connections-cut', engines: CLUSTER, mayRefuse: true, strike: cutConnections },
   { name: 'reply-lost', engines: CLUSTER, mayRefuse: true, strike: loseReplies },
   { name: 'reply-never-comes', engines: CLUSTER, mayRefuse: true, strike: keepReplies },
   { name: 'half-open-mongo', engines: CLUSTER, mayRefuse: true, strike: halfOpenMongo },
   { name: 'half-open-redis', engines: CLUSTER, strike: halfOpenRedis },
   { name: 'half-open-senders', engines: BOTH, proxied: true, strike: halfOpenSenders },
   { name: 'store-slow', engines: BOTH, mayRefuse: true, strike: slowStore },
-  { name: 'disk-full', engines: BOTH, mayRefuse: true, strike: fullDisk },
+  {
+    ...{ name: 'disk-full', engines: BOTH, mayRefuse: true, strike: fullDisk },
+    standInOnly: 'a proxy cannot fill the disk of a server',
+  },
   { name: 'clock-set-back', engines: BOTH, strike: setClockBack },
   { name: 'clock-set-back-in-a-wait', engines: BOTH, strike: setClockBackInWait },
   { name: 'two-owners', engines: BOTH, strike: twoOwners },
   { name: 'worker-stands-still', engines: CLUSTER, strike: stopWorker },
   { name: 'poison', engines: BOTH, strike: poison },
 ];
+
+export function faultsOf(engine: EngineName): FaultRow[] {
+  return FAULTS.filter(({ engines }) => engines.includes(engine));
+}
 
 /** Throws for a name that the table does not have. */
 export function faultOf(name: string): FaultRow {
@@ -159,24 +170,36 @@ async function halfOpenRedis({ rig, feed }: Scene): Promise<undefined> {
 
 async function stepDown({ rig, feed, random }: Scene): Promise<string> {
   const ms = Math.round(500 + random() * 4_000);
-  await rig.cluster.mongo.stepDown(ms);
+  await standInOf(rig).stepDown(ms);
   await pause(ms);
   await feed.progress(1);
   return `${ms} ms`;
 }
 
+/** A real server does not crash: only the way to it is gone. */
 async function takePrimary({ rig, random, holdMs }: Scene): Promise<string> {
   const { mongo } = rig.cluster;
-  const crashes = random() < 0.5;
-  await (crashes ? mongo.crash() : mongo.down());
+  const crashes = random() < 0.5 && mongo.standIn !== undefined;
+  await (crashes ? mongo.standIn?.crash() : mongo.down());
   await pause(holdMs);
   await mongo.up();
   return crashes ? 'crashed' : 'unreachable';
 }
 
+/** All at one moment; new ones are accepted. */
+async function cutConnections({ rig, feed, random }: Scene): Promise<string> {
+  const times = 1 + Math.floor(random() * 3);
+  for (let n = 0; n < times; n += 1) {
+    await pause(random() * 500);
+    rig.cluster.proxies.mongo.cut();
+    await feed.progress(1);
+  }
+  return `${times} times`;
+}
+
 async function loseReplies({ rig, random }: Scene): Promise<string> {
   const times = 1 + Math.floor(random() * 6);
-  await meet(rig.cluster.mongo, { on: 'commitTransaction', kind: 'lost-reply', times });
+  await rig.cluster.mongo.loseReplies(times);
   return `${times} times`;
 }
 
@@ -184,23 +207,17 @@ async function halfOpenMongo({ rig }: Scene): Promise<undefined> {
   rig.cluster.proxies.mongo.silence();
 }
 
-/** A command or two, of any connection, are neither done nor answered. */
 async function keepReplies({ rig, random }: Scene): Promise<string> {
   const times = 1 + Math.floor(random() * 2);
-  await meet(rig.cluster.mongo, { on: '*', kind: 'half-open', times });
+  await rig.cluster.mongo.keepReplies(times);
   return `${times} times`;
 }
 
-/** Resolves when as many commands came as the fault is for. */
-async function meet(mongo: Scene['rig']['cluster']['mongo'], fault: Fault): Promise<void> {
-  const total = async () => {
-    const counts = await mongo.counts();
-    if (fault.on !== '*') return counts[fault.on] ?? 0;
-    return (counts.find ?? 0) + (counts.findAndModify ?? 0);
-  };
-  const before = await total();
-  await mongo.fault(fault);
-  while ((await total()) < before + (fault.times ?? 1)) await pause(10);
+/** Throws on a rig without a stand-in: such faults are `standInOnly`. */
+function standInOf(rig: Rig): StandInCalls {
+  const { standIn } = rig.cluster.mongo;
+  if (standIn === undefined) throw new Error('a real MongoDB server cannot be made to do this');
+  return standIn;
 }
 
 // ---- both engines
@@ -227,8 +244,8 @@ async function slowStore(scene: Scene): Promise<string> {
 async function slow({ rig }: Scene, ms: number): Promise<() => Promise<void>> {
   if (rig.engine === 'cluster') {
     const { mongo } = rig.cluster;
-    await mongo.fault({ on: '*', kind: 'slow', ms, times: Number.POSITIVE_INFINITY });
-    return () => mongo.clearFaults();
+    await mongo.slow(ms);
+    return () => mongo.slow(0);
   }
   for (const member of rig.members) rig.order(member, { slowMs: ms });
   return async () => {
@@ -255,14 +272,14 @@ async function fullDisk({ rig, feed, clinic, holdMs }: Scene): Promise<string> {
   return `${reads} reads while nothing was accepted`;
 }
 
-async function fill(rig: Scene['rig']): Promise<() => Promise<void>> {
+async function fill(rig: Rig): Promise<() => Promise<void>> {
   if (rig.engine === 'cluster') {
-    const { mongo } = rig.cluster;
+    const standIn = standInOf(rig);
     const times = Number.POSITIVE_INFINITY;
     for (const on of ['insert', 'update', 'findAndModify', 'commitTransaction'] as const) {
-      await mongo.fault({ on, kind: 'full', times });
+      await standIn.fault({ on, kind: 'full', times });
     }
-    return () => mongo.clearFaults();
+    return () => standIn.clearFaults();
   }
   const filler = fillDisk(rig.members[0]?.folder ?? '');
   return async () => filler.free();

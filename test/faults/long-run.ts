@@ -28,13 +28,10 @@ export async function runLong(rig: Rig, options: LongRun): Promise<string> {
     ...{ patients: [patients, 0], connections: [16, 0], perPatient },
   });
   const tell = async () => {
-    const {
-      killSessions = 0,
-      abortTransaction = 0,
-      commitTransaction = 0,
-    } = await rig.cluster.mongo.counts();
-    const commands = `${commitTransaction} commits, ${abortTransaction} aborts`;
-    note(`${seconds()} s: ${feed.acked} acknowledged, ${commands}, ${killSessions} killSessions`);
+    const counts = await rig.cluster.mongo.standIn?.counts();
+    const names = ['commitTransaction', 'abortTransaction', 'killSessions'];
+    const commands = names.map((name) => `, ${counts?.[name] ?? 0} ${name}`);
+    note(`${seconds()} s: ${feed.acked} acknowledged${counts ? commands.join('') : ''}`);
   };
   const timer = setInterval(() => void tell(), NOTE_EVERY_MS);
   try {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { formatRootKeys, makeRootKeys } from '../../src/crypto/keys.ts';
 import { type Child, pause, type Ready, startChild } from '../support/child.ts';
+import { throughProxy } from '../support/mongo/url.ts';
 import type { Orders } from './preload.ts';
 import { type Servers, startServers } from './servers.ts';
 
@@ -36,6 +37,8 @@ export interface RigOptions {
   /** Default true: the hooks of preload.ts, and the servers behind proxies. */
   hooks?: boolean;
   environment?: Record<string, string>;
+  /** Of a real MongoDB server, in place of the stand-in. */
+  mongoUrl?: string;
 }
 
 const PRELOAD = pathToFileURL(join(import.meta.dirname, 'preload.ts')).href;
@@ -55,7 +58,7 @@ const ENVIRONMENT = {
 };
 
 export async function openRig(options: RigOptions): Promise<Rig> {
-  const servers = options.engine === 'cluster' ? await startServers() : undefined;
+  const servers = options.engine === 'cluster' ? await startServers(options.mongoUrl) : undefined;
   const rig = new Rig(options, servers);
   try {
     await rig.whole();
@@ -84,9 +87,8 @@ export class Rig {
     this.#environment = { ...ENVIRONMENT, ...options.environment };
     if (servers !== undefined) {
       const { mongo, redis } = servers.proxies;
-      // Directly: the driver would go to the address that the server names, past the proxy.
-      const through = `mongodb://127.0.0.1:${mongo.port}/?directConnection=true`;
-      this.#environment.MONGODB_URL = options.hooks === false ? servers.mongo.url : through;
+      const { url } = servers.mongo;
+      this.#environment.MONGODB_URL = options.hooks === false ? url : throughProxy(url, mongo.port);
       const port = options.hooks === false ? servers.redis.port : redis.port;
       this.#environment.REDIS_URL = `redis://127.0.0.1:${port}`;
       this.#environment.ARTERY_ROOT_KEY = formatRootKeys(makeRootKeys());

@@ -18,6 +18,8 @@ export interface Scene {
 export interface FaultRow {
   name: string;
   engines: readonly Rig['engine'][];
+  /** Why a cluster can have it on the MongoDB stand-in only. */
+  standInOnly?: string;
   /** The store may refuse: senders wait for each answer, since what is refused comes again. */
   mayRefuse?: boolean;
   /** Senders are connected through proxies. */
@@ -95,6 +97,9 @@ async function strikeAndCheck(
   };
 }
 
+/** Characters of what each process wrote last: its warnings and errors. */
+const OUTPUT_LENGTH = 1_500;
+
 /** What is not right yet. */
 async function describe({ rig, feed, clinic }: Scene): Promise<string> {
   const missing = rig.members.filter(({ now }) => now === undefined).map(({ name }) => name);
@@ -104,6 +109,7 @@ async function describe({ rig, feed, clinic }: Scene): Promise<string> {
     `${waiting} messages wait, those of ${open.join(' ') || 'nobody'} are not acknowledged`,
     `${feed.acked} are, ${feed.refused.length} were refused (${feed.refused.at(-1) ?? ''})`,
     `${clinic.acked.length} updates, not there: ${missing.join(' ') || 'none'}`,
+    ...rig.members.map(({ name, child }) => `\n${name}: ${child.output().slice(-OUTPUT_LENGTH)}`),
   ].join('; ');
 }
 

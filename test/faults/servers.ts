@@ -1,11 +1,9 @@
-// What a cluster needs beside Artery: the MongoDB stand-in and Redis, each a process of its own,
-// and a proxy before each. Artery's processes are rig.ts.
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import type { Fault } from '../support/mongo/server.ts';
+// What a cluster needs beside Artery: MongoDB (the stand-in, or a real server) and Redis, and a
+// proxy before each. Artery's processes are rig.ts.
 import { openProxy, type Proxy as TcpProxy } from '../support/proxy.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
-import type { StandInCall } from './mongo-process.ts';
+import { useRealMongo } from './mongo-real.ts';
+import { type StandInCalls, startStandIn } from './mongo-stand-in.ts';
 
 export interface Servers {
   mongo: MongoProcess;
@@ -15,27 +13,28 @@ export interface Servers {
   close(): Promise<void>;
 }
 
+/** MongoDB, and the faults that it can have wherever it runs. */
 export interface MongoProcess {
   url: string;
-  fault(fault: Fault): Promise<void>;
-  clearFaults(): Promise<void>;
-  stepDown(ms: number): Promise<void>;
+  /** Unreachable: no connection stays, none is accepted. */
   down(): Promise<void>;
-  crash(): Promise<void>;
   up(): Promise<void>;
-  /** Commands per name since the start. */
-  counts(): Promise<Record<string, number>>;
-  /** What it was asked and does not imitate. */
-  refused(): Promise<string[]>;
+  /** So many commits are applied and their answers lost; before a real server, any requests. */
+  loseReplies(times: number): Promise<void>;
+  /** So many commands, of any connection, are neither done nor answered. */
+  keepReplies(times: number): Promise<void>;
+  /** Each command takes so much longer, until 0. */
+  slow(ms: number): Promise<void>;
   close(): Promise<void>;
+  /** What only the stand-in does and tells; absent before a real server. */
+  standIn?: StandInCalls;
 }
 
-export async function startServers(): Promise<Servers> {
-  const [mongo, redis] = await Promise.all([startMongo(), startRedis()]);
-  const proxies = {
-    mongo: await openProxy(Number(new URL(mongo.url).port)),
-    redis: await openProxy(redis.port),
-  };
+/** On the stand-in, or in a database of its own on the real server of that url. */
+export async function startServers(realUrl?: string): Promise<Servers> {
+  const starting = realUrl === undefined ? startStandIn() : useRealMongo(realUrl);
+  const [{ mongo, proxy }, redis] = await Promise.all([starting, startRedis()]);
+  const proxies = { mongo: proxy, redis: await openProxy(redis.port) };
   return {
     mongo,
     redis,
@@ -47,41 +46,4 @@ export async function startServers(): Promise<Servers> {
       await mongo.close();
     },
   };
-}
-
-async function startMongo(): Promise<MongoProcess> {
-  const child = fork(new URL('./mongo-process.ts', import.meta.url), { serialization: 'advanced' });
-  const waiting = new Map<number, (value: unknown) => void>();
-  const told = new Promise<unknown>((resolve) => waiting.set(0, resolve));
-  child.on('message', ({ id, value }: { id: number; value: unknown }) => waiting.get(id)?.(value));
-  const url = (await told) as string;
-  const ask = (name: StandInCall['name'], ...values: unknown[]) =>
-    new Promise<unknown>((resolve) => {
-      const id = waiting.size;
-      waiting.set(id, resolve);
-      child.send({ id, name, values } satisfies StandInCall);
-    });
-  const order =
-    (name: StandInCall['name']) =>
-    async (...values: unknown[]) =>
-      void (await ask(name, ...values));
-  return {
-    url,
-    fault: order('fault'),
-    clearFaults: order('clearFaults'),
-    stepDown: order('stepDown'),
-    down: order('down'),
-    crash: order('crash'),
-    up: order('up'),
-    counts: async () => (await ask('counts')) as Record<string, number>,
-    refused: async () => (await ask('refused')) as string[],
-    close: () => endProcess(child),
-  };
-}
-
-async function endProcess(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = once(child, 'exit');
-  child.disconnect();
-  await gone;
 }
