@@ -6,7 +6,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 
 /**
  * cut: the connection, before the request is delivered. lost-reply: after the server began to
- * answer it. half-open: neither delivered nor answered, the connection stays.
+ * answer it. half-open: nobody is there any more who reads or answers, the connection stays.
  */
 export type RequestFault = 'cut' | 'lost-reply' | 'half-open';
 
@@ -133,7 +133,8 @@ class RunningProxy implements Proxy {
       if (!asking) met ??= this.#take();
       asking = true;
       if (met === 'cut') end(link);
-      else if (met !== 'half-open' && !link.silent) void forward(near, far, bytes, this.#lateMs);
+      else if (met === 'half-open') near.pause();
+      else if (!link.silent) void forward(near, far, bytes, this.#lateMs);
     });
     far.on('data', (bytes: Buffer) => {
       asking = false;
