@@ -7,6 +7,7 @@ import { type MongoOptions, openMongoStore } from '../../src/store/mongo/open.ts
 import type { Store, Unit } from '../../src/store/port.ts';
 import { type Fault, type StandIn, startMongoStandIn } from '../support/mongo/server.ts';
 import { freshTenant, message, randomFrom } from '../support/store-units.ts';
+import { everyWriteSuite } from './mongo-every-write.ts';
 import { networkSuite } from './mongo-network.ts';
 import { expectWhole, processesSuite, wholeUnit } from './mongo-processes.ts';
 
@@ -199,6 +200,7 @@ describe('a full disk', () => {
 });
 
 processesSuite(() => ({ url: server.url, database: DATABASE, ...TUNING }));
+everyWriteSuite(() => ({ url: server.url, database: DATABASE }));
 networkSuite(() => ({ url: server.url, database: DATABASE }));
 
 describe('opening', () => {
