@@ -26,7 +26,7 @@ const open = (set: Partial<MongoOptions> = {}): Promise<Store> =>
   openMongoStore({ url: server.url, database: DATABASE, ...TUNING, ...set });
 
 beforeAll(async () => {
-  server = await startMongoStandIn({ port: 0 });
+  server = await startMongoStandIn({ port: 0, majorityCommits: true });
   store = await open();
 });
 afterEach(() => server.clearFaults());
@@ -68,6 +68,17 @@ describe('a commit without a reply', () => {
     const answers = await Promise.all(units);
     expect(answers.map(({ auditSeq }) => auditSeq)).toEqual([2, 3, 4]);
     await expectWhole(store, tenant, 4);
+  });
+
+  it('is sent again before anything is run again', async () => {
+    const tenant = freshTenant();
+    await store.commit(wholeUnit(tenant));
+    server.resetCounts();
+    // The driver sends it again once by itself.
+    server.fault({ on: 'commitTransaction', kind: 'lost-reply', times: 3 });
+    await store.commit(wholeUnit(tenant, 1));
+    expect(server.counts()).toMatchObject({ findAndModify: 1, commitTransaction: 4 });
+    await expectWhole(store, tenant, 2);
   });
 
   it('is run again when it never arrived', async () => {
