@@ -6,15 +6,13 @@ import { MongoClient } from 'mongodb';
 
 /**
  * cut: the connection, before the request is delivered. lost-reply: after the server began to
- * answer it. half-open: neither delivered nor answered, the connection stays.
+ * answer it. half-open: nobody is there any more who reads or answers, the connection stays.
  */
 export type NetworkFault = 'cut' | 'lost-reply' | 'half-open';
 
 export interface MongoProxy {
   /** The server's url through the proxy. */
   readonly url: string;
-  /** The driver asks the server from time to time; it does not tell of its changes by itself. */
-  readonly polled: boolean;
   /** For one request, the nth from now. */
   fault(kind: NetworkFault, nth?: number): void;
   clearFaults(): void;
@@ -30,17 +28,12 @@ export async function startMongoProxy(url: string): Promise<MongoProxy> {
   const hello = await client.db('admin').command({ hello: 1 });
   const [first] = client.options.hosts;
   await client.close();
-  const proxy = new RunningProxy(
-    url,
-    String(hello.primary ?? first),
-    hello.topologyVersion === undefined,
-  );
+  const proxy = new RunningProxy(url, String(hello.primary ?? first));
   await proxy.up();
   return proxy;
 }
 
 class RunningProxy implements MongoProxy {
-  readonly polled: boolean;
   readonly #url: string;
   readonly #host: string;
   readonly #hostPort: number;
@@ -49,8 +42,7 @@ class RunningProxy implements MongoProxy {
   #server: Server | undefined;
   #port = 0;
 
-  constructor(url: string, address: string, polled: boolean) {
-    this.polled = polled;
+  constructor(url: string, address: string) {
     const colon = address.lastIndexOf(':');
     this.#url = url;
     this.#host = address.slice(0, colon);
@@ -124,7 +116,8 @@ class RunningProxy implements MongoProxy {
       if (!asking) met ??= this.#take();
       asking = true;
       if (met === 'cut') end();
-      else if (met !== 'half-open') server.write(bytes);
+      else if (met === 'half-open') client.pause();
+      else server.write(bytes);
     });
     server.on('data', (bytes: Buffer) => {
       asking = false;
