@@ -2,6 +2,7 @@
 // It knows no collection; errors of the driver pass through untranslated.
 import { MongoClient, type MongoClientOptions } from 'mongodb';
 import { EngineError } from '../model/errors.ts';
+import { wakeWritersOfClosedSockets } from './closed-sockets.ts';
 
 export interface MongoTarget {
   /** `mongodb://` or `mongodb+srv://`; may hold a password, so it is never repeated in an error. */
@@ -30,6 +31,7 @@ const HEARTBEAT_MS = 5_000;
  * a majority has; writes are acknowledged by a majority. Throws CONFIG_INVALID for a wrong url.
  */
 export async function connectMongo(target: MongoTarget): Promise<MongoConnection> {
+  wakeWritersOfClosedSockets();
   const client = makeClient(target);
   try {
     await client.connect();

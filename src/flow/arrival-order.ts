@@ -20,15 +20,19 @@ interface Job {
 
 /**
  * `accept` with this promise added: of two calls with a common ordering key, the items of the first
- * are in the store before those of the second. Calls without one run at the same time.
+ * are in the store before those of the second. Calls without one run at the same time. Where the
+ * first one fails, what came behind it on its connection fails too: it would overtake the first,
+ * which its sender sends again.
  */
 export function acceptInOrder(accept: Accept): Accept {
   /** Calls of one key in arrival order; those that run are in front. */
   const lanes = new Map<string, Job[]>();
   const isNext = (job: Job) => job.keys.every((key) => lanes.get(key)?.[0] === job);
   const run = async (jobs: [Job, ...Job[]]) => {
-    await acceptTogether(accept, jobs);
-    const next = leaveLanes(lanes, jobs);
+    const fault = await acceptTogether(accept, jobs);
+    const refused = fault === undefined ? [] : sentBehind(lanes, jobs);
+    for (const job of refused) job.reject(fault);
+    const next = leaveLanes(lanes, [...jobs, ...refused]);
     for (const job of next) if (isNext(job)) void run(withFollowers(lanes, job));
   };
   return (principal, items) =>
@@ -48,8 +52,8 @@ function laneOf({ tenant, orderingKey }: Arrival['envelope']): string {
   return `${tenant}|${orderingKey}`;
 }
 
-/** Never rejects: each call is told what became of its own items. */
-async function acceptTogether(accept: Accept, jobs: [Job, ...Job[]]): Promise<void> {
+/** Never rejects: each call is told what became of its own items. Answers why none is stored. */
+async function acceptTogether(accept: Accept, jobs: [Job, ...Job[]]): Promise<unknown> {
   try {
     const items = jobs.flatMap((job) => job.items);
     const receipts = await accept(jobs[0].principal, items);
@@ -58,23 +62,39 @@ async function acceptTogether(accept: Accept, jobs: [Job, ...Job[]]): Promise<vo
       job.resolve(receipts.slice(at, at + job.items.length));
       at += job.items.length;
     }
+    return undefined;
   } catch (thrown) {
     for (const job of jobs) job.reject(thrown);
+    return thrown ?? new Error('a call failed without a reason');
   }
 }
 
-/** Removes what has run; answers the calls that now stand in front of a lane. */
+/** The calls of the same connection that wait behind one of `failed`, or behind one of those. */
+function sentBehind(lanes: Map<string, Job[]>, failed: Job[]): Job[] {
+  const found = new Set(failed);
+  // A set gives also those that are added meanwhile.
+  for (const job of found) {
+    for (const key of job.keys) {
+      const lane = lanes.get(key) ?? [];
+      for (const other of lane.slice(lane.indexOf(job) + 1)) {
+        if (isSameSender(other.principal, job.principal)) found.add(other);
+      }
+    }
+  }
+  return [...found].slice(failed.length);
+}
+
+/** Removes what has ended; answers the calls that now stand in front of a lane, and did not. */
 function leaveLanes(lanes: Map<string, Job[]>, jobs: Job[]): Set<Job> {
   const keys = new Set(jobs.flatMap((job) => job.keys));
   const next = new Set<Job>();
   for (const key of keys) {
-    const left = (lanes.get(key) ?? []).filter((job) => !jobs.includes(job));
+    const lane = lanes.get(key) ?? [];
+    const left = lane.filter((job) => !jobs.includes(job));
     const [first] = left;
     if (first === undefined) lanes.delete(key);
-    else {
-      lanes.set(key, left);
-      next.add(first);
-    }
+    else lanes.set(key, left);
+    if (first !== undefined && first !== lane[0]) next.add(first);
   }
   return next;
 }

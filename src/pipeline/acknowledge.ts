@@ -1,6 +1,7 @@
 // What a sender is told: acknowledgements for HL7v2, an OperationOutcome for FHIR, a small JSON
 // answer for records. Pure: the same item and ruling give the same bytes, so a repeat gets the same
 // answer.
+import { shortName } from '../crypto/uuid.ts';
 import { outcomeOfIssues } from '../fhir/outcome.ts';
 import { ackErrorOf, ackFrames, acksFor, isEnhanced, type Verdict } from '../hl7/ack.ts';
 import { type Header, readHeader } from '../hl7/header.ts';
@@ -39,7 +40,7 @@ export function acknowledgeHl7(
     stage,
   };
   // MSH-10 holds 20 characters up to v2.6, and the application's answer adds one.
-  const controlId = ruling.id.replaceAll('-', '').slice(0, 19);
+  const controlId = shortName(ruling.id);
   return ackFrames(acksFor(header, verdict, { receivedAt: ruling.receivedAt, controlId }));
 }
 

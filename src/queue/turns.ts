@@ -36,8 +36,8 @@ export interface Turns {
 const TIMES: TurnTimes = {
   leaseMs: 2_000,
   askAgainMs: 500,
-  answerMs: 250,
-  sulkMs: 5_000,
+  answerMs: 500,
+  sulkMs: 3_000,
   waitMsMax: 10_000,
 };
 
@@ -148,7 +148,8 @@ class RedisTurns implements Turns {
 async function inTime<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms);
+    // A thread that was busy for so long first looks at what has arrived meanwhile.
+    timer = setTimeout(() => setImmediate(() => resolve(undefined)), ms);
   });
   try {
     return await Promise.race([promise, late]);

@@ -1,7 +1,14 @@
 // Ids: known vectors, and what must differ.
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { resourceId, tenantNamespace, uuid5, uuid7, uuid7Maker } from '../../src/crypto/uuid.ts';
+import {
+  resourceId,
+  shortName,
+  tenantNamespace,
+  uuid5,
+  uuid7,
+  uuid7Maker,
+} from '../../src/crypto/uuid.ts';
 
 describe('uuid5', () => {
   it('gives the vector of RFC 9562 appendix A.4', () => {
@@ -60,5 +67,30 @@ describe('uuid7Maker', () => {
     expect(new Set(ids).size).toBe(1_000);
     expect([...ids].sort()).toEqual(ids);
     expect(drawn).toBe(2);
+  });
+});
+
+describe('shortName', () => {
+  it('is of 19 characters that any system takes', () => {
+    expect(shortName(uuid7(0, new Uint8Array(10)))).toBe('0'.repeat(19));
+    expect(shortName('ffffffff-ffff-7fff-bfff-ffffffffffff')).toBe('V'.repeat(19));
+    expect(shortName('017f22e2-79b0-7cc3-98c4-dc0c0c07398f')).toMatch(/^[0-9A-V]{19}$/);
+  });
+
+  it('changes with the time and with each of 47 random bits', () => {
+    const random = new Uint8Array(10);
+    const first = shortName(uuid7(1_000, random));
+    expect(shortName(uuid7(1_001, random)) > first).toBe(true);
+    // Bits 0 to 3 are the version's, 16 and 17 the variant's: see RFC 9562 section 5.7.
+    const bits = [...Array(80).keys()].filter((bit) => bit > 3 && bit !== 16 && bit !== 17);
+    const names = bits
+      .filter((bit) => bit !== 18 && bit !== 19)
+      .slice(0, 47)
+      .map((bit) => {
+        const changed = new Uint8Array(10);
+        changed[bit >> 3] = 0x80 >> (bit & 7);
+        return shortName(uuid7(1_000, changed));
+      });
+    expect(new Set([first, ...names]).size).toBe(48);
   });
 });

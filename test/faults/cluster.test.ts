@@ -5,15 +5,9 @@ import { clusterSuite } from './cluster-suite.ts';
 
 const ROUNDS = [
   ...['kill-receive', 'redis-flushed', 'poison', 'primary-steps-down', 'kill-api', 'reply-lost'],
-  ...[
-    'redis-forgets',
-    'primary-gone',
-    'two-owners',
-    'disk-full',
-    'store-slow',
-    'redis-stands-still',
-  ],
-  ...['half-open-senders', 'clock-set-back'],
+  ...['redis-forgets', 'primary-gone', 'two-owners', 'disk-full', 'kill-anywhere', 'store-slow'],
+  ...['redis-stands-still', 'half-open-senders', 'reply-never-comes', 'clock-set-back'],
+  ...['redis-killed', 'clock-set-back-in-a-wait', 'worker-stands-still'],
 ];
 /** Each takes long to be noticed: they are waited for together. */
 const TOGETHER = ['kill-work', 'kill-all', 'half-open-redis', 'half-open-mongo'];

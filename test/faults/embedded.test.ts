@@ -10,8 +10,10 @@ import { openRig, type Rig } from './rig.ts';
 import { runRound } from './round.ts';
 
 const ROUNDS = [
-  ...['kill-all', 'poison', 'kill-all', 'half-open-senders', 'kill-anywhere'],
-  ...['two-owners', 'kill-all', 'store-slow', 'clock-set-back', 'kill-anywhere'],
+  ...['kill-all', 'poison', 'kill-all', 'half-open-senders', 'kill-anywhere', 'two-owners'],
+  ...['kill-all', 'store-slow', 'clock-set-back', 'kill-anywhere', 'kill-all', 'poison'],
+  ...['clock-set-back-in-a-wait', 'kill-all', 'two-owners', 'kill-anywhere', 'kill-all'],
+  ...['half-open-senders', 'kill-anywhere'],
 ];
 /** Megabytes. */
 const DISK = 128;

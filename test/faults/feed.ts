@@ -13,7 +13,7 @@ export interface Sent {
   trace: string;
   bytes: Uint8Array;
   attempts: number;
-  /** First 19 hex characters of the id under which it is stored, from MSH-10 of the answer. */
+  /** Short name of the id under which it is stored, from MSH-10 of the answer. */
   storedAs: string;
   poison: boolean;
 }

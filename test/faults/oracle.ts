@@ -4,6 +4,7 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { shortName } from '../../src/crypto/uuid.ts';
 import type { Ready } from '../support/child.ts';
 import type { Json } from '../support/engine.ts';
 import type { Clinic } from './clinic.ts';
@@ -84,7 +85,7 @@ export class Oracle {
     }
     const poisoned = new Set(sent.filter(({ poison }) => poison).map(({ storedAs }) => storedAs));
     for (const { id } of rows) {
-      const isPoison = poisoned.has(shortId(id));
+      const isPoison = poisoned.has(shortName(id));
       const expected = isPoison ? 'receive set-aside' : 'receive transform';
       strictEqual(acts.get(id)?.join(' '), expected, `audit entries of message ${id}`);
     }
@@ -128,22 +129,23 @@ function open(feed: Feed): string[] {
   return feed.lines.flatMap((line) => line.open.map(({ id }) => id));
 }
 
-function shortId(id: string): string {
-  return id.replaceAll('-', '').slice(0, 19);
-}
-
 /** Under the ids that the answers named, all of them, nothing else, and each at its end. */
 async function checkStored(api: Ready, sent: Sent[], rows: Row[]): Promise<void> {
-  const stored = rows.map(({ id, state }) => `${shortId(id)} ${state}`);
+  const stored = rows.map(({ id, state }) => `${shortName(id)} ${state}`);
   const told = sent.map(
     ({ storedAs, poison }) => `${storedAs} ${poison ? 'set-aside' : 'processed'}`,
   );
   sameItems(stored, told, 'messages acknowledged, messages stored');
+  strictEqual(new Set(told).size, told.length, 'answers with a control id each');
   const byId = new Map(sent.map((message) => [message.storedAs, message]));
   const step = Math.ceil(rows.length / RAW_READ);
   for (const { id } of rows.filter((_, n) => n % step === 0)) {
     const raw = await api.text(`/admin/messages/${id}/raw`);
-    strictEqual(raw, Buffer.from(byId.get(shortId(id))?.bytes ?? []).toString(), `bytes of ${id}`);
+    strictEqual(
+      raw,
+      Buffer.from(byId.get(shortName(id))?.bytes ?? []).toString(),
+      `bytes of ${id}`,
+    );
   }
 }
 
@@ -160,7 +162,7 @@ function sameItems(actual: string[], expected: string[], what: string): void {
 
 /** The messages of one patient are in the store in the order in which they were acknowledged. */
 function checkArrival(lines: Line[], rows: Row[]): void {
-  const seqs = new Map(rows.map(({ id, seq }) => [shortId(id), seq]));
+  const seqs = new Map(rows.map(({ id, seq }) => [shortName(id), seq]));
   for (const { pid, acked } of lines) {
     const told = acked.map(({ id, storedAs, attempts }) => {
       return { id, attempts, seq: seqs.get(storedAs) ?? 0 };

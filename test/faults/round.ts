@@ -54,9 +54,8 @@ export async function runRound(
 ): Promise<RoundReport> {
   const { number, random } = options;
   await rig.whole();
-  // Who sends again through another receiver what the first may still be storing, must not have
-  // sent more of that patient behind it.
-  const depth = fault.mayRefuse || rig.engine === 'cluster' ? 1 : 4;
+  // What is still on its way when the message before it is refused arrives later, and is taken.
+  const depth = fault.mayRefuse ? 1 : 4;
   const feed = new Feed(rig, {
     ...{ prefix: `R${number}`, random, proxied: fault.proxied ?? false },
     ...{ patients: [9, 3], connections: [3, 1], depth },

@@ -7,6 +7,7 @@ import { restoreMongoBackup } from '../../src/store/mongo/restore.ts';
 import { storeContract } from '../contract/store.ts';
 import { startMongoStandIn } from '../support/mongo/server.ts';
 import { temporaryFolder } from './folder.ts';
+import { everyWriteSuite } from './mongo-every-write.ts';
 import { networkSuite } from './mongo-network.ts';
 import { plansSuite } from './mongo-plans.ts';
 import { processesSuite } from './mongo-processes.ts';
@@ -26,6 +27,7 @@ storeContract('mongodb (stand-in as DocumentDB)', {
 });
 
 processesSuite(() => ({ url: server.url, database: 'shared' }));
+everyWriteSuite(() => ({ url: server.url, database: 'shared' }));
 networkSuite(() => ({ url: server.url, database: 'shared' }));
 plansSuite(() => ({ url: server.url, database: 'plans' }));
 

@@ -7,6 +7,7 @@ import { type MongoOptions, openMongoStore } from '../../src/store/mongo/open.ts
 import type { Store, Unit } from '../../src/store/port.ts';
 import { type Fault, type StandIn, startMongoStandIn } from '../support/mongo/server.ts';
 import { freshTenant, message, randomFrom } from '../support/store-units.ts';
+import { everyWriteSuite } from './mongo-every-write.ts';
 import { networkSuite } from './mongo-network.ts';
 import { expectWhole, processesSuite, wholeUnit } from './mongo-processes.ts';
 
@@ -25,7 +26,7 @@ const open = (set: Partial<MongoOptions> = {}): Promise<Store> =>
   openMongoStore({ url: server.url, database: DATABASE, ...TUNING, ...set });
 
 beforeAll(async () => {
-  server = await startMongoStandIn({ port: 0 });
+  server = await startMongoStandIn({ port: 0, majorityCommits: true });
   store = await open();
 });
 afterEach(() => server.clearFaults());
@@ -67,6 +68,17 @@ describe('a commit without a reply', () => {
     const answers = await Promise.all(units);
     expect(answers.map(({ auditSeq }) => auditSeq)).toEqual([2, 3, 4]);
     await expectWhole(store, tenant, 4);
+  });
+
+  it('is sent again before anything is run again', async () => {
+    const tenant = freshTenant();
+    await store.commit(wholeUnit(tenant));
+    server.resetCounts();
+    // The driver sends it again once by itself.
+    server.fault({ on: 'commitTransaction', kind: 'lost-reply', times: 3 });
+    await store.commit(wholeUnit(tenant, 1));
+    expect(server.counts()).toMatchObject({ findAndModify: 1, commitTransaction: 4 });
+    await expectWhole(store, tenant, 2);
   });
 
   it('is run again when it never arrived', async () => {
@@ -199,6 +211,7 @@ describe('a full disk', () => {
 });
 
 processesSuite(() => ({ url: server.url, database: DATABASE, ...TUNING }));
+everyWriteSuite(() => ({ url: server.url, database: DATABASE }));
 networkSuite(() => ({ url: server.url, database: DATABASE }));
 
 describe('opening', () => {

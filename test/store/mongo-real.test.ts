@@ -10,6 +10,7 @@ import { storeContract } from '../contract/store.ts';
 import { realServer } from '../support/mongo/real.ts';
 import { roundTripSuite } from './copy-round-trip.ts';
 import { temporaryFolder } from './folder.ts';
+import { everyWriteSuite } from './mongo-every-write.ts';
 import { networkSuite } from './mongo-network.ts';
 import { plansSuite } from './mongo-plans.ts';
 import { processesSuite } from './mongo-processes.ts';
@@ -49,6 +50,7 @@ if (server === undefined) {
       clean: async () => undefined,
     });
     processesSuite(() => ({ url, database: shared }));
+    everyWriteSuite(() => ({ url, database: shared }));
     networkSuite(() => ({ url, database: shared }));
     plansSuite(() => ({ url, database: shared }));
     roundTripSuite(() => ({ url, database: moved }));

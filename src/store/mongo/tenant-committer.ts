@@ -56,7 +56,7 @@ const COMMIT_TRIES = 3;
 const VAGUE_TRIES = 3;
 const FIRST_DELAY_MS = 2;
 const DELAY_MS_MAX = 250;
-const HELD_DELAY_MS_MAX = 12;
+const HELD_DELAY_MS_MAX = 40;
 /** Between two groups, where others committed lately: they would never find the tenant free. */
 const YIELD_MS = 2;
 const ACTIVE_MS = 2_000;

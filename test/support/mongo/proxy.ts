@@ -7,8 +7,6 @@ import { throughProxy } from './url.ts';
 export interface MongoProxy extends TcpProxy {
   /** The server's url through the proxy. */
   readonly url: string;
-  /** The driver asks the server from time to time; it does not tell of its changes by itself. */
-  readonly polled: boolean;
 }
 
 /** In front of a replica set's primary, else of the url's first host (mongodb:// only). */
@@ -18,8 +16,5 @@ export async function startMongoProxy(url: string): Promise<MongoProxy> {
   const [first] = client.options.hosts;
   await client.close();
   const proxy = await openProxy(String(hello.primary ?? first));
-  return Object.assign(proxy, {
-    url: throughProxy(url, proxy.port),
-    polled: hello.topologyVersion === undefined,
-  });
+  return Object.assign(proxy, { url: throughProxy(url, proxy.port) });
 }

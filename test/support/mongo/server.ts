@@ -17,11 +17,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { COMMANDS, collectionName } from './commands.ts';
 import { checkKnown, compatibleReply, heeded } from './compatible.ts';
 import { Engine } from './engine.ts';
-import { diskFull, errorReply, notPrimary, ServerError, writeConflict } from './errors.ts';
+import {
+  badValue,
+  diskFull,
+  errorReply,
+  notPrimary,
+  ServerError,
+  writeConflict,
+} from './errors.ts';
 import { type Fault, Faults } from './faults.ts';
 import { placeOf, runCommand, sessionKey } from './sessions.ts';
 import { Topology, type TopologyKind } from './topology.ts';
-import type { Doc } from './values.ts';
+import { type Doc, isDoc } from './values.ts';
 import { encodeReply, type Message, MessageReader } from './wire.ts';
 
 export type { Fault } from './faults.ts';
@@ -32,6 +39,8 @@ export interface StandInOptions {
   topology?: TopologyKind;
   /** transactionLifetimeLimitSeconds, in ms; default 60,000. */
   transactionLifetimeMs?: number;
+  /** Refuses commits with a write concern below w: majority, which a single member cannot tell. */
+  majorityCommits?: boolean;
 }
 
 export interface StandIn {
@@ -73,6 +82,7 @@ class RunningStandIn implements StandIn {
   readonly #counts = new Map<string, number>();
   readonly #expiry: NodeJS.Timeout;
   readonly #port: number;
+  readonly #majorityCommits: boolean;
   #server: Server | undefined;
   #rise: NodeJS.Timeout | undefined;
 
@@ -83,6 +93,7 @@ class RunningStandIn implements StandIn {
     );
     this.#topology = new Topology(options.topology ?? 'replica-set');
     this.#port = options.port;
+    this.#majorityCommits = options.majorityCommits ?? false;
     const check = (): void => this.#engine.txns.abortExpired(Date.now());
     this.#expiry = setInterval(check, EXPIRY_CHECK_MS).unref();
   }
@@ -205,6 +216,7 @@ class RunningStandIn implements StandIn {
       }
       if (name === 'ping') return { ok: 1 };
       if (name === 'buildInfo') return { version: '8.0.0', versionArray: [8, 0, 0, 0], ok: 1 };
+      if (this.#majorityCommits && name === 'commitTransaction') checkMajority(command);
       this.#scripted(command, fault);
       this.#checkPrimary(name, command);
       if (this.#compatible) {
@@ -269,4 +281,9 @@ function scriptedError({ kind }: Fault): ServerError | undefined {
     default:
       return undefined;
   }
+}
+
+function checkMajority({ writeConcern }: Doc): void {
+  if (isDoc(writeConcern) && writeConcern.w === 'majority') return;
+  throw badValue('the stand-in refuses a commit of less than a majority');
 }
