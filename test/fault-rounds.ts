@@ -17,6 +17,8 @@ import { realServer } from './support/mongo/real.ts';
 import { randomFrom } from './support/store-units.ts';
 
 const DISK_MIB = 512;
+/** Some 120 messages a second, a third of what a cluster works off on two cores. */
+const REST_MS = 400;
 
 interface Options {
   rounds: number;
@@ -95,7 +97,7 @@ async function runFault(engine: EngineName, fault: FaultRow, options: Options): 
     const random = randomFrom(options.seed);
     for (let number = 1; number <= options.rounds; number += 1) {
       const { holdMs, recoveryMsMax } = options;
-      const bounds = { holdMs, recoveryMsMax };
+      const bounds = { holdMs, recoveryMsMax, restMs: REST_MS };
       const report = await runRound(rig, oracle, fault, { number, random, ...bounds });
       reports.push(report);
       const { note, messages, recoveryMs } = report;

@@ -40,7 +40,7 @@ export interface FeedOptions {
   /** Each line ends by itself after so many; default: when it is told to stop. */
   perPatient?: number;
   /** Longest rest between two sendings of one patient. */
-  restMs?: number;
+  restMs: number;
   /** How long an answer is waited for; default 6 s. */
   answerMsMax?: number;
   /** Through proxies, whose connections can be made half open. */
@@ -144,7 +144,7 @@ export class Feed {
 
   /** Until nothing is left to tell, or the connection is of no more use. */
   async #tell(line: Line, client: MllpClient): Promise<void> {
-    const { random, depth, restMs = 80, perPatient = Number.POSITIVE_INFINITY } = this.#options;
+    const { random, depth, restMs, perPatient = Number.POSITIVE_INFINITY } = this.#options;
     while (!this.#isDone(line)) {
       const size = 1 + Math.floor(random() * depth);
       const isFull = () => this.#stopping || line.made >= perPatient || line.open.length >= size;

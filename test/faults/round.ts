@@ -35,6 +35,8 @@ export interface RoundOptions {
   holdMs: number;
   /** From the end of the fault until everything is worked off. */
   recoveryMsMax: number;
+  /** Longest rest of a sender; what it sends during a long fault is to be worked off in time. */
+  restMs?: number;
 }
 
 export interface RoundReport extends Verdict {
@@ -46,19 +48,21 @@ export interface RoundReport extends Verdict {
   recoveryMs: number;
 }
 
+const REST_MS = 80;
+
 export async function runRound(
   rig: Rig,
   oracle: Oracle,
   fault: FaultRow,
   options: RoundOptions,
 ): Promise<RoundReport> {
-  const { number, random } = options;
+  const { number, random, restMs = REST_MS } = options;
   await rig.whole();
   // What is still on its way when the message before it is refused arrives later, and is taken.
   const depth = fault.mayRefuse ? 1 : 4;
   const feed = new Feed(rig, {
     ...{ prefix: `R${number}`, random, proxied: fault.proxied ?? false },
-    ...{ patients: [9, 3], connections: [3, 1], depth },
+    ...{ patients: [9, 3], connections: [3, 1], depth, restMs },
   });
   const clinic = new Clinic(rig);
   const scene: Scene = { rig, feed, clinic, random, holdMs: options.holdMs };
