@@ -1,6 +1,6 @@
 // A TCP proxy before a server: its connections are cut, late, refused, or made half open, which is
-// that they stay and nothing passes any more, as behind a firewall that has forgotten them. It knows
-// no protocol, so TLS passes. What it counts are requests: bytes of the client after the server's.
+// that they stay and nothing passes, as behind a firewall that has forgotten them. It knows no
+// protocol, so TLS passes. What it counts are requests: bytes of the client after the server's.
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
