@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
 import { EngineError } from '../model/errors.ts';
-import { openTurns, QUEUES } from '../queue/index.ts';
+import { openLine, QUEUES } from '../queue/index.ts';
 import { receiveWakes } from '../queue/local.ts';
 import type { Depth, Queue, Wake } from '../queue/port.ts';
 import { STORES } from '../store/index.ts';
@@ -120,16 +120,16 @@ async function openCluster(config: Config, telemetry: Telemetry): Promise<Engine
 async function openClusterParts(config: Config, telemetry: Telemetry) {
   if (config.cluster === null) throw new Error('no cluster is configured');
   const { mongodbUrl, redisUrl } = config.cluster;
-  const turns = await openTurns(redisUrl);
-  const takeTurn = (tenant: string) => turns.take(tenant);
+  const line = await openLine(redisUrl);
+  const takeTurn = (tenant: string) => line.take(tenant);
   try {
     const store = await STORES.mongodb({ url: mongodbUrl, takeTurn });
     const { waitingMax } = config.limits;
     const queue = await QUEUES.bullmq({ url: redisUrl, telemetry, waitingMax });
-    const closeStore = () => store.close().finally(() => turns.close());
+    const closeStore = () => store.close().finally(() => line.close());
     return { store, queue, closeStore };
   } catch (cause) {
-    turns.close();
+    line.close();
     throw cause;
   }
 }

@@ -1,6 +1,6 @@
 // Counts the messages between acceptance and their end, and lets an enhanced-mode answer wait for
 // the end of one message. Where other processes work too, it asks the store what it is not told.
-import type { Finished } from '../flow/work.ts';
+import type { Finished } from '../flow/desk.ts';
 import type { MessageHead } from '../record/message.ts';
 
 export interface FinishLine {

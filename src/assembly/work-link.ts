@@ -2,7 +2,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
-import type { Finished } from '../flow/work.ts';
+import type { Finished } from '../flow/desk.ts';
 import type { Channel } from '../model/channel.ts';
 import { wakeThrough } from '../queue/local.ts';
 import type { Depth, Wake } from '../queue/port.ts';

@@ -5,7 +5,7 @@ import { hasErrors, type Issue } from '../model/issue.ts';
 import { type MessageRow, messageHead, setAside } from '../record/message.ts';
 import { placesOf } from '../telemetry/fields.ts';
 import type { Trial, Waiting } from './attempts.ts';
-import type { Desk, WorkOptions } from './work.ts';
+import type { Desk, WorkOptions } from './desk.ts';
 
 /** Wait before a store that did not answer is asked again. */
 const STORE_DELAY_MS = 1_000;

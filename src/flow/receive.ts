@@ -20,7 +20,7 @@ import type { Answer, Receive, Received } from '../source/port.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 import { placesOf } from '../telemetry/fields.ts';
 import { type Accept, acceptInOrder } from './arrival-order.ts';
-import type { Finished } from './work.ts';
+import type { Finished } from './desk.ts';
 
 export interface ReceiveOptions {
   record: ClinicalRecord;

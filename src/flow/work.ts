@@ -1,16 +1,12 @@
 // The second half of the trip: queue -> pipeline -> commit. One drain per ordering key applies that
 // key's waiting messages in arrival order. It decides what is tried again and what is set aside.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Channel } from '../model/channel.ts';
 import { toEngineError } from '../model/errors.ts';
-import type { Issue } from '../model/issue.ts';
-import type { PipelineInput, PipelineOutput } from '../model/pipeline.ts';
-import type { Drain, Queue, Wake } from '../queue/port.ts';
-import type { ClinicalRecord } from '../record/context.ts';
+import type { Drain, Wake } from '../queue/port.ts';
 import { nextInbox } from '../record/message.ts';
 import { writeMapped } from '../record/write.ts';
-import type { Telemetry } from '../telemetry/events.ts';
 import { Attempts, type Care, type Trial, type Waiting } from './attempts.ts';
+import type { Desk, WorkOptions } from './desk.ts';
 import {
   abandon,
   afterFailure,
@@ -19,30 +15,9 @@ import {
   processingIssue,
   storeFault,
 } from './failure.ts';
-import { type Gate, openGate } from './gate.ts';
-import { openPlaces, type Places } from './places.ts';
+import { openGate } from './gate.ts';
+import { openPlaces } from './places.ts';
 import { newestWaiting, sweepStore } from './sweep.ts';
-
-export interface WorkOptions {
-  record: ClinicalRecord;
-  queue: Queue;
-  telemetry: Telemetry;
-  /** The channel as it is configured now. */
-  channel(name: string): Channel | undefined;
-  /** Parse, validate and map: pure. What it throws is a fault of Artery, not of the store. */
-  pipeline(input: PipelineInput): PipelineOutput;
-  /** Told once per message that reached its end; it must not throw. */
-  finished(result: Finished): void;
-  /** The last run over this store did not stop, but ended: one of the messages may be why. */
-  crashed?: boolean;
-  limits: { workConcurrency: number; sweepIntervalMs: number; inboxMax: number };
-}
-
-export interface Finished {
-  id: string;
-  state: 'processed' | 'set-aside';
-  issues: Issue[];
-}
 
 export interface Work {
   /**
@@ -52,17 +27,6 @@ export interface Work {
   sweep(): Promise<number>;
   /** Lets running drains finish. The queue and the record stay open. */
   close(): Promise<void>;
-}
-
-/** What the drains share. */
-export interface Desk {
-  options: WorkOptions;
-  attempts: Attempts;
-  gate: Gate;
-  places: Places;
-  /** Messages up to this `seq` waited when the last run ended. */
-  suspectSeq: number;
-  closed: boolean;
 }
 
 /** A key in suspicion that found no place asks again: its token tells of the suspicion. */

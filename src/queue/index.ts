@@ -9,4 +9,4 @@ export const QUEUES = {
 };
 
 /** Beside a queue on Redis: a line for writers of one store. */
-export const openTurns = async (url: string) => (await import('./turns.ts')).openTurns({ url });
+export const openLine = async (url: string) => (await import('./line.ts')).openLine({ url });

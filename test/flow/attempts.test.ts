@@ -1,8 +1,9 @@
 // What counting attempts in the store costs, and that it outlives a run: only messages in suspicion
 // and those that failed are counted, and only the former are worked on alone.
 import { expect, it } from 'vitest';
+import type { WorkOptions } from '../../src/flow/desk.ts';
 import { openGate } from '../../src/flow/gate.ts';
-import { startWork, type WorkOptions } from '../../src/flow/work.ts';
+import { startWork } from '../../src/flow/work.ts';
 import { EngineError } from '../../src/model/errors.ts';
 import { openLocalQueue } from '../../src/queue/local.ts';
 import { listMessages } from '../../src/record/message.ts';

@@ -1,7 +1,7 @@
 // The line of writers in a real Redis: one at a time, in the order of asking; and what becomes of
 // it when a writer is gone, its word is lost, or Redis forgets or does not answer.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { openTurns, type Turns, type TurnTimes } from '../../src/queue/turns.ts';
+import { type Line, type LineTimes, openLine } from '../../src/queue/line.ts';
 import { until } from '../contract/queue.ts';
 import { pause } from '../support/child.ts';
 import { type RedisServer, startRedis, WHY_SKIPPED, WITHOUT_REDIS } from '../support/redis.ts';
@@ -10,35 +10,35 @@ const LEASE_MS = 600;
 /** Longer than a test: who needs it is told too late. */
 const NEVER_MS = 60_000;
 
-describe.skipIf(WITHOUT_REDIS)(`turns in Redis${WHY_SKIPPED}`, () => {
+describe.skipIf(WITHOUT_REDIS)(`line in Redis${WHY_SKIPPED}`, () => {
   let server: RedisServer;
-  const open: Turns[] = [];
+  const open: Line[] = [];
   beforeAll(async () => {
     server = await startRedis();
   });
   afterEach(() => {
-    for (const turns of open.splice(0)) turns.close();
+    for (const line of open.splice(0)) line.close();
   });
   afterAll(() => server?.close());
 
   /** Writers that are known to Redis: each hears its own words. */
-  async function writers(count: number, times: Partial<TurnTimes> = {}): Promise<Turns[]> {
+  async function writers(count: number, times: Partial<LineTimes> = {}): Promise<Line[]> {
     const before = open.length;
     for (let n = 0; n < count; n += 1) {
       const own = { leaseMs: LEASE_MS, askAgainMs: NEVER_MS, answerMs: NEVER_MS, ...times };
-      open.push(openTurns({ url: server.url, times: own }));
+      open.push(openLine({ url: server.url, times: own }));
     }
     await until(async () => {
       const channels = await server.client.pubsub('CHANNELS', '{artery}:turn:*');
       return (channels as string[]).length >= open.length;
     });
-    for (const turns of open.slice(before)) await until(() => isAsking(turns));
+    for (const line of open.slice(before)) await until(() => isAsking(line));
     return open.slice(before);
   }
 
   /** Its other connection is there, too. */
-  async function isAsking(turns: Turns): Promise<boolean> {
-    const end = await turns.take('first');
+  async function isAsking(line: Line): Promise<boolean> {
+    const end = await line.take('first');
     const asked = (await server.client.exists('{artery}:turn:holder:first')) === 1;
     end();
     return asked;
@@ -47,12 +47,12 @@ describe.skipIf(WITHOUT_REDIS)(`turns in Redis${WHY_SKIPPED}`, () => {
   const lengthOf = (name: string) => server.client.llen(`{artery}:turn:line:${name}`);
 
   /** All ask at once, again and again; answers who had a turn, and how many had one at most. */
-  async function contend(all: Turns[], name: string, rounds: number) {
+  async function contend(all: Line[], name: string, rounds: number) {
     const order: number[] = [];
     let [inside, most] = [0, 0];
-    const run = async (turns: Turns, n: number) => {
+    const run = async (line: Line, n: number) => {
       for (let round = 0; round < rounds; round += 1) {
-        const end = await turns.take(name);
+        const end = await line.take(name);
         inside += 1;
         most = Math.max(most, inside);
         order.push(n);
@@ -77,14 +77,14 @@ describe.skipIf(WITHOUT_REDIS)(`turns in Redis${WHY_SKIPPED}`, () => {
   });
 
   it('of other names do not wait for each other', async () => {
-    const [one, other] = (await writers(2)) as [Turns, Turns];
+    const [one, other] = (await writers(2)) as [Line, Line];
     const end = await one.take('a');
     (await other.take('b'))();
     end();
   });
 
   it('end with their lease when their holder is gone', async () => {
-    const [gone, next] = (await writers(2, { askAgainMs: 50 })) as [Turns, Turns];
+    const [gone, next] = (await writers(2, { askAgainMs: 50 })) as [Line, Line];
     await gone.take('gone');
     const begun = performance.now();
     const end = await next.take('gone');
@@ -93,7 +93,7 @@ describe.skipIf(WITHOUT_REDIS)(`turns in Redis${WHY_SKIPPED}`, () => {
   });
 
   it('pass over one that is gone while it waits', async () => {
-    const [holder, gone, last] = (await writers(3, { askAgainMs: 50 })) as [Turns, Turns, Turns];
+    const [holder, gone, last] = (await writers(3, { askAgainMs: 50 })) as [Line, Line, Line];
     const end = await holder.take('passed');
     void gone.take('passed');
     await until(async () => (await lengthOf('passed')) === 1);
@@ -106,10 +106,7 @@ describe.skipIf(WITHOUT_REDIS)(`turns in Redis${WHY_SKIPPED}`, () => {
   });
 
   it('come although the word of them was lost', async () => {
-    const [holder, deaf] = (await writers(2, { askAgainMs: 100, leaseMs: 10_000 })) as [
-      Turns,
-      Turns,
-    ];
+    const [holder, deaf] = (await writers(2, { askAgainMs: 100, leaseMs: 10_000 })) as [Line, Line];
     const end = await holder.take('deaf');
     const waiting = deaf.take('deaf');
     await until(async () => (await lengthOf('deaf')) === 1);
@@ -119,7 +116,7 @@ describe.skipIf(WITHOUT_REDIS)(`turns in Redis${WHY_SKIPPED}`, () => {
   });
 
   it('come although Redis forgot who waits', async () => {
-    const [holder, other] = (await writers(2, { askAgainMs: 50 })) as [Turns, Turns];
+    const [holder, other] = (await writers(2, { askAgainMs: 50 })) as [Line, Line];
     const end = await holder.take('flushed');
     const waiting = other.take('flushed');
     await until(async () => (await lengthOf('flushed')) === 1);
@@ -135,7 +132,7 @@ describe.skipIf(WITHOUT_REDIS)(`turns in Redis${WHY_SKIPPED}`, () => {
 
   it('are everyone’s when Redis does not answer, which costs one wait', async () => {
     const times = { answerMs: 200, sulkMs: NEVER_MS };
-    const [one, other] = (await writers(2, times)) as [Turns, Turns];
+    const [one, other] = (await writers(2, times)) as [Line, Line];
     (await one.take('frozen'))();
     server.freeze();
     try {
@@ -151,15 +148,15 @@ describe.skipIf(WITHOUT_REDIS)(`turns in Redis${WHY_SKIPPED}`, () => {
   });
 
   it('are everyone’s where there is no Redis', async () => {
-    const turns = openTurns({ url: 'redis://127.0.0.1:1' });
-    const ends = await Promise.all([turns.take('none'), turns.take('none')]);
+    const line = openLine({ url: 'redis://127.0.0.1:1' });
+    const ends = await Promise.all([line.take('none'), line.take('none')]);
     for (const end of ends) end();
-    turns.close();
+    line.close();
   });
 
   it('are waited for no longer than the longest wait', async () => {
     const times = { leaseMs: NEVER_MS, askAgainMs: 50, waitMsMax: 300 };
-    const [holder, other] = (await writers(2, times)) as [Turns, Turns];
+    const [holder, other] = (await writers(2, times)) as [Line, Line];
     const end = await holder.take('long');
     const endOther = await other.take('long');
     endOther();

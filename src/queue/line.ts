@@ -4,14 +4,14 @@
 import { randomUUID } from 'node:crypto';
 import { openRedis, type Redis } from '../clients/redis.ts';
 
-export interface TurnsOptions {
+export interface LineOptions {
   url: string;
   /** Of all keys in Redis; the braces keep them in one slot of a Redis Cluster. */
   prefix?: string;
-  times?: Partial<TurnTimes>;
+  times?: Partial<LineTimes>;
 }
 
-export interface TurnTimes {
+export interface LineTimes {
   /** A turn that is not given back ends after it. */
   leaseMs: number;
   /** Who waits asks again after it: the word that it is next may be lost, or its place. */
@@ -23,7 +23,7 @@ export interface TurnTimes {
   waitMsMax: number;
 }
 
-export interface Turns {
+export interface Line {
   /**
    * Resolves when it is the caller's turn at `name`, or when nobody can tell whose it is; never
    * rejects. Turns are given in the order of asking. The answer ends the turn: to be called once.
@@ -33,7 +33,7 @@ export interface Turns {
   close(): void;
 }
 
-const TIMES: TurnTimes = {
+const TIMES: LineTimes = {
   leaseMs: 2_000,
   askAgainMs: 500,
   answerMs: 500,
@@ -66,12 +66,12 @@ redis.call('SET', KEYS[1], next, 'PX', ARGV[2])
 return redis.call('PUBLISH', ARGV[3] .. string.sub(next, 1, 36), next)`;
 
 /** Begins to connect; without Redis every turn is given at once. */
-export function openTurns(options: TurnsOptions): Turns {
-  return new RedisTurns(options);
+export function openLine(options: LineOptions): Line {
+  return new RedisLine(options);
 }
 
-class RedisTurns implements Turns {
-  readonly #times: TurnTimes;
+class RedisLine implements Line {
+  readonly #times: LineTimes;
   readonly #prefix: string;
   /** A UUID: 36 characters, with which each of its places in a line begins. */
   readonly #me = randomUUID();
@@ -81,7 +81,7 @@ class RedisTurns implements Turns {
   #places = 0;
   #sulksUntil = 0;
 
-  constructor({ url, prefix = '{artery}', times }: TurnsOptions) {
+  constructor({ url, prefix = '{artery}', times }: LineOptions) {
     this.#times = { ...TIMES, ...times };
     this.#prefix = `${prefix}:turn:`;
     // The queue reports the faults of the same server.

@@ -1,5 +1,5 @@
 // The MongoDB store stands in line where it is given a line: before each group, and with all that
-// came in meanwhile. The line itself is queue/turns.ts; here it is the test that lets it go on.
+// came in meanwhile. The line itself is queue/line.ts; here it is the test that lets it go on.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openMongoStore } from '../../src/store/mongo/open.ts';
 import type { Store } from '../../src/store/port.ts';
