@@ -1,6 +1,7 @@
 // The MongoDB store when the server fails: whatever meets a command of a commit, its unit is
 // applied exactly once, or not at all and the caller is told. On the stand-in, whose faults are
 // scripted.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MongoClient } from 'mongodb';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type MongoOptions, openMongoStore } from '../../src/store/mongo/open.ts';
@@ -57,6 +58,22 @@ describe('a fault at one command of a commit', () => {
       await expectWhole(store, tenant, 2);
     },
   );
+});
+
+it('shows signs of life while a transaction lasts, and none else', async () => {
+  const tenant = freshTenant();
+  const client = await new MongoClient(server.url).connect();
+  const writers = client.db(DATABASE).collection<{ tenant: string; beats?: number }>('writers');
+  await store.commit(wholeUnit(tenant));
+  expect((await writers.findOne({ tenant }))?.beats).toBeUndefined();
+  server.fault({ on: '*', kind: 'slow', ms: 150, times: Number.POSITIVE_INFINITY });
+  await store.commit(wholeUnit(tenant, 1));
+  server.clearFaults();
+  const { beats = 0 } = (await writers.findOne({ tenant })) ?? {};
+  expect(beats).toBeGreaterThan(0);
+  await sleep(1_500);
+  expect((await writers.findOne({ tenant }))?.beats).toBe(beats);
+  await client.close();
 });
 
 describe('a commit without a reply', () => {

@@ -1,6 +1,7 @@
 // Several stores on one MongoDB database, as processes of a cluster have them; for the stand-in and
 // for a real server. Also the unit that goes through all collections, and the check that it did.
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MongoClient } from 'mongodb';
 import { describe, expect, it } from 'vitest';
 import { linkHash, ZERO_HASH } from '../../src/audit/chain.ts';
@@ -89,7 +90,40 @@ export function processesSuite(target: () => MongoOptions & { database: string }
       await store.commit(wholeUnit(tenant, 1));
       await expectWhole(store, tenant, 2);
       await store.close();
-      await dying.close();
+      await dying.client.close();
+    });
+
+    it('end no session once the tenant is free', async () => {
+      const [tenant, other] = [freshTenant(), freshTenant()];
+      const store = await openMongoStore({ ...target(), stuckMs: 400 });
+      await store.commit(wholeUnit(tenant));
+      await store.commit(wholeUnit(other));
+      const dying = await holdTenant(target(), tenant);
+      // It holds something else, and stands behind the dead one in the list.
+      const living = await holdTenant(target(), other, `${tenant}/living`);
+      await store.commit(wholeUnit(tenant, 1));
+      await living.session.commitTransaction();
+      await store.commit(wholeUnit(other, 1));
+      await expectWhole(store, tenant, 2);
+      await store.close();
+      await Promise.all([dying.client.close(), living.client.close()]);
+    });
+
+    it('wait for one whose transaction lasts, as long as it shows signs of life', async () => {
+      const tenant = freshTenant();
+      const store = await openMongoStore({ ...target(), stuckMs: 200 });
+      await store.commit(wholeUnit(tenant));
+      const slow = await holdTenant(target(), tenant);
+      const waiting = store.commit(wholeUnit(tenant, 1));
+      for (let n = 0; n < 30; n++) {
+        await slow.beat();
+        await sleep(50);
+      }
+      await slow.session.commitTransaction();
+      await waiting;
+      await expectWhole(store, tenant, 2);
+      await store.close();
+      await slow.client.close();
     });
   });
 }
@@ -98,16 +132,19 @@ export function processesSuite(target: () => MongoOptions & { database: string }
 async function holdTenant(
   { url, database }: { url: string; database: string },
   tenant: string,
-): Promise<MongoClient> {
-  const dying = new MongoClient(url);
-  const db = dying.db(database);
-  const session = dying.startSession();
-  session.startTransaction();
+  registration = `${tenant}/dead`,
+) {
+  const client = new MongoClient(url);
+  const db = client.db(database);
+  const writers = db.collection<{ _id: string; beats?: number }>('writers');
+  const session = client.startSession();
+  session.startTransaction({ writeConcern: { w: 'majority' } });
   const hold = { $inc: { commits: 1 } };
   await db.collection<{ _id: string }>('tenants').updateOne({ _id: tenant }, hold, { session });
-  await db.collection<{ _id: string }>('writers').insertOne({
-    _id: `${tenant}/dead`,
+  await writers.insertOne({
+    _id: registration,
     ...{ tenant, session: session.id?.id.buffer, at: Date.now() },
   });
-  return dying;
+  const beat = () => writers.updateOne({ _id: registration }, { $inc: { beats: 1 } });
+  return { client, session, beat };
 }

@@ -1,7 +1,11 @@
 // Frees a tenant that a killed process still holds. The server keeps the open transaction of a
 // client that is gone for transactionLifetimeLimitSeconds (60 by default); so every committer
 // writes down its session, and one that finds the tenant held and nothing committed for `stuckMs`
-// ends the sessions of the others. A living one that was only slow runs its group again.
+// ends the sessions of the others, one by one, until the tenant is free.
+//
+// A living one whose session is ended runs its group again. But DocumentDB may then apply what is
+// under way outside of the transaction: so a committer whose transaction takes long tells each
+// second that it lives, and is left alone.
 //
 // Manual, "killSessions": ends sessions of the same user at once, with their transactions. Manual,
 // "endSessions": marks them as expired, which frees nothing soon on MongoDB; but servers without
@@ -15,6 +19,15 @@ import type { CommitterOptions } from './tenant-committer.ts';
 const KEPT_MS = 30 * 24 * 3600 * 1000;
 /** A slow server is no dead process: a transaction is given the time of this many replies. */
 const REPLIES = 30;
+/** A committer that holds the tenant tells so often that it lives. */
+const BEAT_MS = 1_000;
+
+/** What a look at a held tenant saw. */
+interface Look {
+  commits: number;
+  /** Signs of life of each other writer, by the id of its registration. */
+  beats: Map<string, number>;
+}
 
 export class DeadWriters {
   readonly #options: CommitterOptions;
@@ -22,9 +35,12 @@ export class DeadWriters {
   readonly #session: ClientSession;
   readonly #id: string;
   #heldSince: number | undefined;
-  /** Commits of the tenant when it was last looked at, since it is held. */
-  #commits: number | undefined;
+  /** The last one, since the tenant is held. */
+  #look: Look | undefined;
+  /** Whose sessions were ended since. */
+  readonly #ended = new Set<string>();
   #patienceMs: number;
+  #beating: NodeJS.Timeout | undefined;
 
   constructor(options: CommitterOptions, tenant: string, session: ClientSession) {
     this.#options = options;
@@ -53,16 +69,19 @@ export class DeadWriters {
     await this.#options.collections.writers.deleteOne({ _id: this.#id });
   }
 
-  /** The tenant was taken. */
-  reset(): void {
-    this.#heldSince = undefined;
-    this.#commits = undefined;
-    this.#patienceMs = this.#options.stuckMs;
+  /** The tenant was taken; `released` follows, whatever becomes of the transaction. */
+  taken(): void {
+    this.#forget();
+    this.#beating = setInterval(() => void this.#beat(), BEAT_MS);
+  }
+
+  released(): void {
+    clearInterval(this.#beating);
   }
 
   /** An attempt failed; `held`: because another transaction has the tenant. */
   async notice(held: boolean): Promise<void> {
-    if (!held) return this.reset();
+    if (!held) return this.#forget();
     try {
       await this.#watch();
     } catch (cause) {
@@ -71,18 +90,45 @@ export class DeadWriters {
     }
   }
 
+  #forget(): void {
+    this.#heldSince = undefined;
+    this.#look = undefined;
+    this.#ended.clear();
+    this.#patienceMs = this.#options.stuckMs;
+  }
+
+  async #beat(): Promise<void> {
+    const { writers } = this.#options.collections;
+    try {
+      await writers.updateOne({ _id: this.#id }, { $inc: { beats: 1 } });
+    } catch {
+      // The transaction meets the same server, and tells what is wrong with it.
+    }
+  }
+
   async #watch(): Promise<void> {
     const now = Date.now();
     this.#heldSince ??= now;
     if (now - this.#heldSince < this.#patienceMs) return;
-    const before = this.#commits;
-    this.#commits = await this.#readCommits();
+    const before = this.#look;
+    const look = await this.#readLook();
     const replyMs = Date.now() - now;
+    this.#look = look;
     this.#heldSince = now;
     this.#patienceMs = Math.max(this.#patienceMs, REPLIES * replyMs);
-    if (this.#commits !== before) return;
-    await this.#killOthers();
-    this.#patienceMs *= 2;
+    if (before === undefined || before.commits !== look.commits) return;
+    const dead = [...look.beats.keys()].find(
+      (id) => look.beats.get(id) === before.beats.get(id) && !this.#ended.has(id),
+    );
+    if (dead === undefined) {
+      this.#patienceMs *= 2;
+      this.#ended.clear();
+      return;
+    }
+    await this.#endSession(dead);
+    this.#ended.add(dead);
+    // The tenant is asked for, and if it is still held the next one is ended.
+    this.#heldSince = 0;
   }
 
   #registered(): { _id: { $gte: string; $lt: string } } {
@@ -90,23 +136,22 @@ export class DeadWriters {
     return { _id: { $gte: from, $lt: to } };
   }
 
-  async #readCommits(): Promise<number> {
-    const { tenants } = this.#options.collections;
+  async #readLook(): Promise<Look> {
+    const { tenants, writers } = this.#options.collections;
     const row = await tenants.findOne({ _id: this.#tenant }, { projection: { commits: 1 } });
-    return row?.commits ?? -1;
+    const others = await writers.find(this.#registered()).toArray();
+    const beats = others
+      .filter(({ _id }) => _id !== this.#id)
+      .map((writer) => [writer._id, writer.beats ?? 0] as const);
+    return { commits: row?.commits ?? -1, beats: new Map(beats) };
   }
 
-  async #killOthers(): Promise<void> {
+  async #endSession(writer: string): Promise<void> {
     const { client, collections } = this.#options;
-    const others = await collections.writers
-      .find(this.#registered())
-      .toArray()
-      .then((rows) => rows.filter(({ _id }) => _id !== this.#id));
-    if (others.length === 0) return;
+    const row = await collections.writers.findOne({ _id: writer });
+    if (row === null) return;
     const admin = client.db('admin');
-    const sessions = others.map(({ session }) => ({
-      id: new Binary(session, Binary.SUBTYPE_UUID),
-    }));
+    const sessions = [{ id: new Binary(row.session, Binary.SUBTYPE_UUID) }];
     try {
       await admin.command({ killSessions: sessions });
     } catch (cause) {

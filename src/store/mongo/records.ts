@@ -108,6 +108,8 @@ export interface WriterDoc {
   /** Of its lsid. */
   session: Uint8Array;
   at: number;
+  /** Grows while a transaction of it takes long; absent before the first one. */
+  beats?: number;
 }
 
 /**

@@ -103,7 +103,7 @@ export class TenantCommitter {
     for (let lost = 0; ; lost += 1) {
       try {
         await this.#prepare();
-        return await this.#attempt(units, sent);
+        return await this.#attempt(units, sent).finally(() => this.#dead.released());
       } catch (cause) {
         if (isVague(cause)) vague += 1;
         const worth = isTransient(cause) || (isVague(cause) && vague < VAGUE_TRIES);
@@ -139,7 +139,7 @@ export class TenantCommitter {
     session.startTransaction(TRANSACTION);
     try {
       const head = await this.#takeTenant();
-      this.#dead.reset();
+      this.#dead.taken();
       if (sent.outcomes && this.#isCommitted(head)) {
         await session.abortTransaction();
         return sent.outcomes;
