@@ -1,5 +1,5 @@
 // Wakes who waits to write to a socket that has closed. The MongoDB driver (7.9) waits for `drain`
-// alone, without a limit of time, and a closed socket never emits it:
+// without a limit of time, and a closed socket never emits it:
 // docs/decisions/011-a-driver-that-hangs.md.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';

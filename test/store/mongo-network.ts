@@ -89,6 +89,7 @@ export function networkSuite(target: () => { url: string; database: string }): v
       subscribe('net.client.socket', onSocket);
       const opened = await open();
       await opened.commit(wholeUnit(tenant));
+      unsubscribe('net.client.socket', onSocket);
       const calls: Promise<unknown>[] = [];
       for (const socket of sockets) {
         socket.once('end', () => {
@@ -99,7 +100,6 @@ export function networkSuite(target: () => { url: string; database: string }): v
       await proxy.up();
       await expect.poll(() => calls.length, PATIENCE).toBeGreaterThan(0);
       await Promise.all(calls);
-      unsubscribe('net.client.socket', onSocket);
       await expectWhole(opened, tenant, calls.length + 1);
       await opened.close();
     });
