@@ -3,9 +3,9 @@
 // writes down its session, and one that finds the tenant held and nothing committed for `stuckMs`
 // ends the sessions of the others, one by one, until the tenant is free.
 //
-// A living one whose session is ended runs its group again. But DocumentDB may then apply what is
-// under way outside of the transaction: so a committer whose transaction takes long tells each
-// second that it lives, and is left alone.
+// A living one whose session is ended runs its group again. But DocumentDB may let a write stand
+// that is on its way when its transaction is ended: so a committer that waits for the tenant, or
+// holds it for long, tells from time to time that it lives, and is left alone.
 //
 // Manual, "killSessions": ends sessions of the same user at once, with their transactions. Manual,
 // "endSessions": marks them as expired, which frees nothing soon on MongoDB; but servers without
@@ -19,8 +19,8 @@ import type { CommitterOptions } from './tenant-committer.ts';
 const KEPT_MS = 30 * 24 * 3600 * 1000;
 /** A slow server is no dead process: a transaction is given the time of this many replies. */
 const REPLIES = 30;
-/** A committer that holds the tenant tells so often that it lives. */
-const BEAT_MS = 1_000;
+/** So often within `stuckMs` a committer tells that it lives. */
+const BEATS = 4;
 
 /** What a look at a held tenant saw. */
 interface Look {
@@ -40,6 +40,8 @@ export class DeadWriters {
   /** Whose sessions were ended since. */
   readonly #ended = new Set<string>();
   #patienceMs: number;
+  readonly #beatMs: number;
+  #beatAt = Number.NEGATIVE_INFINITY;
   #beating: NodeJS.Timeout | undefined;
 
   constructor(options: CommitterOptions, tenant: string, session: ClientSession) {
@@ -48,6 +50,7 @@ export class DeadWriters {
     this.#session = session;
     this.#id = rowId(tenant, options.writer);
     this.#patienceMs = options.stuckMs;
+    this.#beatMs = options.stuckMs / BEATS;
   }
 
   /** Writes this committer's session down. */
@@ -72,7 +75,7 @@ export class DeadWriters {
   /** The tenant was taken; `released` follows, whatever becomes of the transaction. */
   taken(): void {
     this.#forget();
-    this.#beating = setInterval(() => void this.#beat(), BEAT_MS);
+    this.#beating = setInterval(() => void this.#beat(), this.#beatMs);
   }
 
   released(): void {
@@ -82,6 +85,7 @@ export class DeadWriters {
   /** An attempt failed; `held`: because another transaction has the tenant. */
   async notice(held: boolean): Promise<void> {
     if (!held) return this.#forget();
+    if (performance.now() - this.#beatAt >= this.#beatMs) await this.#beat();
     try {
       await this.#watch();
     } catch (cause) {
@@ -99,6 +103,7 @@ export class DeadWriters {
 
   async #beat(): Promise<void> {
     const { writers } = this.#options.collections;
+    this.#beatAt = performance.now();
     try {
       await writers.updateOne({ _id: this.#id }, { $inc: { beats: 1 } });
     } catch {

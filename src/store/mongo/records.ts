@@ -108,7 +108,7 @@ export interface WriterDoc {
   /** Of its lsid. */
   session: Uint8Array;
   at: number;
-  /** Grows while a transaction of it takes long; absent before the first one. */
+  /** Grows while it waits for the tenant, or holds it for long. */
   beats?: number;
 }
 
