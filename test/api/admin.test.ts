@@ -188,7 +188,9 @@ describe('the acts of an operator', () => {
 
   it('count what there is', async () => {
     const stats = await engine.get('/admin/stats');
-    expect(stats.queue).toEqual({ waiting: 0, active: 0 });
+    // The work thread tells of its queue every two seconds.
+    const queueNow = async () => (await engine.get('/admin/stats')).queue;
+    await expect.poll(queueNow, { timeout: 20_000 }).toEqual({ waiting: 0, active: 0 });
     expect(stats.resources).toContainEqual({ type: 'Patient', count: expect.any(Number) });
   });
 
