@@ -23,16 +23,28 @@ export function crashUnit(n: number): Unit {
 
 async function writeForever(folder: string, first: number): Promise<void> {
   const store = await openSqliteStore({ folder, checkpointPages: 200 });
-  writeSync(1, 'open\n');
+  tell('open\n');
   let next = first;
   const lane = async (): Promise<void> => {
     for (;;) {
       const n = next++;
       await store.commit(crashUnit(n));
-      writeSync(1, `${n}\n`);
+      tell(`${n}\n`);
     }
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+}
+
+/** At once, as what is killed in the next moment has to; a pipe that is full is tried again. */
+function tell(line: string): void {
+  for (;;) {
+    try {
+      writeSync(1, line);
+      return;
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'EAGAIN') throw thrown;
+    }
+  }
 }
 
 const [, script, folder, first] = process.argv;
