@@ -12,6 +12,7 @@
 // killSessions (DocumentDB) abort their transactions then.
 import { Binary, type ClientSession } from 'mongodb';
 import { isDuplicateKey, isNoSuchCommand, isTransient } from './errors.ts';
+import type { WriterDoc } from './records.ts';
 import { idsUnder, rowId } from './row-ids.ts';
 import type { CommitterOptions } from './tenant-committer.ts';
 
@@ -25,8 +26,8 @@ const BEATS = 4;
 /** What a look at a held tenant saw. */
 interface Look {
   commits: number;
-  /** Signs of life of each other writer, by the id of its registration. */
-  beats: Map<string, number>;
+  /** Each other writer, by the id of its registration. */
+  others: Map<string, WriterDoc>;
 }
 
 export class DeadWriters {
@@ -122,8 +123,8 @@ export class DeadWriters {
     this.#heldSince = now;
     this.#patienceMs = Math.max(this.#patienceMs, REPLIES * replyMs);
     if (before === undefined || before.commits !== look.commits) return;
-    const dead = [...look.beats.keys()].find(
-      (id) => look.beats.get(id) === before.beats.get(id) && !this.#ended.has(id),
+    const dead = [...look.others.values()].find(
+      ({ _id, beats = 0 }) => beatsIn(before, _id) === beats && !this.#ended.has(_id),
     );
     if (dead === undefined) {
       this.#patienceMs *= 2;
@@ -131,7 +132,7 @@ export class DeadWriters {
       return;
     }
     await this.#endSession(dead);
-    this.#ended.add(dead);
+    this.#ended.add(dead._id);
     // The tenant is asked for, and if it is still held the next one is ended.
     this.#heldSince = 0;
   }
@@ -144,19 +145,15 @@ export class DeadWriters {
   async #readLook(): Promise<Look> {
     const { tenants, writers } = this.#options.collections;
     const row = await tenants.findOne({ _id: this.#tenant }, { projection: { commits: 1 } });
-    const others = await writers.find(this.#registered()).toArray();
-    const beats = others
-      .filter(({ _id }) => _id !== this.#id)
-      .map((writer) => [writer._id, writer.beats ?? 0] as const);
-    return { commits: row?.commits ?? -1, beats: new Map(beats) };
+    const all = await writers.find(this.#registered()).toArray();
+    const others = new Map(all.map((writer) => [writer._id, writer]));
+    others.delete(this.#id);
+    return { commits: row?.commits ?? -1, others };
   }
 
-  async #endSession(writer: string): Promise<void> {
-    const { client, collections } = this.#options;
-    const row = await collections.writers.findOne({ _id: writer });
-    if (row === null) return;
-    const admin = client.db('admin');
-    const sessions = [{ id: new Binary(row.session, Binary.SUBTYPE_UUID) }];
+  async #endSession({ session }: WriterDoc): Promise<void> {
+    const admin = this.#options.client.db('admin');
+    const sessions = [{ id: new Binary(session, Binary.SUBTYPE_UUID) }];
     try {
       await admin.command({ killSessions: sessions });
     } catch (cause) {
@@ -165,4 +162,10 @@ export class DeadWriters {
       await admin.command({ endSessions: sessions });
     }
   }
+}
+
+/** Undefined for one that was not there. */
+function beatsIn({ others }: Look, id: string): number | undefined {
+  const writer = others.get(id);
+  return writer && (writer.beats ?? 0);
 }
