@@ -135,6 +135,7 @@ const INERT: CommandContext = {
   environment: {},
   openApp: () => Promise.reject(new Error('not opened for documentation')),
   now: () => 0,
+  onReload: () => undefined,
   untilStopped: () => Promise.resolve(),
 };
 

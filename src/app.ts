@@ -69,7 +69,7 @@ export async function openApp(config: Config, options: OpenOptions): Promise<App
         ms: performance.now() - begun,
       });
     }
-    return { fastify, address, close };
+    return { fastify, address, reload: core.reload, close };
   } catch (thrown) {
     await close();
     throw thrown;
@@ -92,6 +92,7 @@ interface Core extends Base {
   work: WorkLink | undefined;
   wake(wake: Wake): void;
   depth(): Depth;
+  reload(): void;
 }
 
 /** Store, queue and record. */
@@ -147,6 +148,7 @@ async function openFlow(
     shared: config.cluster !== null,
   });
   closers.push(() => line.close());
+  let reload: () => void = () => undefined;
   let work: WorkLink | undefined;
   if (options.roles.includes('work')) {
     work = await startWorkLink({
@@ -172,10 +174,11 @@ async function openFlow(
   const running = openChannels(receive, options, limits.drainTimeoutMs);
   closers.push(() => running.close());
   if (options.listen) {
-    const follow = watchFiles(config, running, work, (next) => {
+    const watched = watchFiles(config, running, work, (next) => {
       loaded = next;
     });
-    closers.push(follow);
+    closers.push(watched.close);
+    reload = watched.reload;
   }
   const { metrics } = telemetry;
   metrics.gauge('intake_waiting', line.waiting);
@@ -186,7 +189,7 @@ async function openFlow(
   metrics.gauge('queue_oldest_ms', () => depth().oldestMs ?? 0);
   metrics.gauge('channels', () => running.list().length);
   metrics.gauge('resident_bytes', () => process.memoryUsage.rss());
-  return { ...base, running, receive, work, wake, depth, loaded: () => loaded };
+  return { ...base, running, receive, work, wake, depth, reload, loaded: () => loaded };
 }
 
 /** `oldest` 0 = nothing waits. */
@@ -224,7 +227,7 @@ function watchFiles(
   running: RunningChannels,
   work: WorkLink | undefined,
   changed: (loaded: LoadedChannels) => void,
-): () => void {
+): { reload(): void; close(): void } {
   const channels = watchChannels(config.channelsDir, config, (loaded) => {
     changed(loaded);
     // A refused file leaves its channel running: the work thread must know it as long. And it must
@@ -237,9 +240,16 @@ function watchFiles(
   const mappings = watchFolder(config.mappingsDir, config.limits, () =>
     work?.order({ kind: 'load-mappings' }),
   );
-  return () => {
-    channels.close();
-    mappings.close();
+  return {
+    reload() {
+      channels.reload();
+      mappings.reload();
+      void running.reloadCertificates();
+    },
+    close() {
+      channels.close();
+      mappings.close();
+    },
   };
 }
 

@@ -13,6 +13,7 @@ export async function runMain(): Promise<void> {
     openApp: async (config, options) => (await import('./app.ts')).openApp(config, options),
     now: Date.now,
     untilStopped,
+    onReload: (reload) => void (isInTerminal() || process.on('SIGHUP', reload)),
   };
   process.stdout.on('error', leaveWhenReaderIsGone);
   process.exitCode = await runProgram(process.argv.slice(2), context);
@@ -37,9 +38,16 @@ function untilStopped(): Promise<void> {
       }
       resolve();
     };
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+    if (isInTerminal()) process.on('SIGHUP', stop);
     process.once('disconnect', stop);
   });
+}
+
+/** There SIGHUP tells that the terminal was closed; a service gets it to read its files again. */
+function isInTerminal(): boolean {
+  return process.stdin.isTTY === true || process.stdout.isTTY === true;
 }
 
 function leaveUnfinished(): void {

@@ -48,6 +48,11 @@ export class RunningChannels {
     return this.#applying;
   }
 
+  /** Has each source read its certificate files again; one that cannot keeps the old ones. */
+  async reloadCertificates(): Promise<void> {
+    await Promise.all(this.list().map((running) => this.#reload(running)));
+  }
+
   /** Stops accepting and lets what was taken be answered. The channels stay known. */
   async close(): Promise<void> {
     await this.#applying;
@@ -92,6 +97,15 @@ export class RunningChannels {
       const address = `${channel.source.host}:${channel.source.port}`;
       telemetry.emit('channel.failed', { channel: channel.name, address, code: fault });
       return { channel, source: null, fault };
+    }
+  }
+
+  async #reload({ channel, source }: RunningChannel): Promise<void> {
+    try {
+      await source?.reload?.();
+    } catch (thrown) {
+      const fields = { channel: channel.name, address: source?.address ?? '' };
+      this.#options.telemetry.emit('channel.failed', { ...fields, code: systemCode(thrown) });
     }
   }
 

@@ -156,8 +156,9 @@ function refusalOf(answer: Answer): CommandError {
   const text = Buffer.from(answer.body).toString('utf8');
   let detail = `The server answered ${answer.status}.`;
   let code: ErrorCode | undefined;
+  let problem: Record<string, unknown> | undefined;
   try {
-    const problem = JSON.parse(text) as Record<string, unknown>;
+    problem = JSON.parse(text) as Record<string, unknown>;
     if (typeof problem.detail === 'string') detail = problem.detail;
     if (typeof problem.code === 'string' && problem.code in ERRORS)
       code = problem.code as ErrorCode;
@@ -169,6 +170,7 @@ function refusalOf(answer: Answer): CommandError {
   return new CommandError(
     code === undefined ? exitCodeOfStatus(answer.status) : exitCodeOf(code),
     detail,
+    { answer: problem },
   );
 }
 

@@ -27,6 +27,8 @@ export interface App {
   readonly fastify: Injector;
   /** `http://127.0.0.1:8080`; '' when nothing listens. */
   readonly address: string;
+  /** Reads channel, mapping and certificate files again, changed or not; a faulty one is refused. */
+  reload(): void;
   /** Finishes what runs, then releases everything. */
   close(): Promise<void>;
 }
@@ -43,6 +45,8 @@ export interface CommandContext {
   environment: Environment;
   openApp: OpenApp;
   now(): number;
+  /** Calls `reload` at each SIGHUP; in a terminal, whose end is told by it, SIGHUP stops instead. */
+  onReload(reload: () => void): void;
   /** Resolves at SIGTERM, SIGINT or when the launcher is gone. */
   untilStopped(): Promise<void>;
 }

@@ -28,6 +28,7 @@ const PATIENTS = 200;
 export async function runDemo(options: DemoOptions): Promise<Tally> {
   const tally = makeTally();
   const run = makeRun(options.now());
+  const template = { run: `DEMO${run}`, patients: 1, newIds: true, cr: true };
   const adt = await connectMllp(options.adt);
   const lab = await connectMllp(options.lab);
   try {
@@ -37,7 +38,7 @@ export async function runDemo(options: DemoOptions): Promise<Tally> {
       if (act === undefined) break;
       const client: MllpClient = act.to === 'adt' ? adt : lab;
       const text = act.write(stay % PATIENTS, hl7Time(options.now()), `${run}-${stay}`);
-      if (!(await sendOne(client, makeTemplate(text, `DEMO${run}`, 1), sequence, tally))) break;
+      if (!(await sendOne(client, makeTemplate(text, template), sequence, tally))) break;
       await pause(options.pauseMs, options.signal);
     }
   } finally {

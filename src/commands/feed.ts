@@ -1,27 +1,41 @@
-// Messages made from template files: {{ID}} is a fresh control id, {{PID}} one of N patients.
-// Files are handled byte for byte (latin1 keeps every byte), whatever their character set is.
+// Messages made from files: as they are, or as templates in which {{ID}} is a fresh control id and
+// {{PID}} one of N patients. Files are handled byte for byte (latin1 keeps every byte), whatever
+// their character set is.
 import { readFileSync } from 'node:fs';
 
 /** Makes the next message; `id` is its MSH-10. */
 export type Template = (sequence: number) => { id: string; bytes: Uint8Array };
 
-const PLACEHOLDER = /(\{\{ID\}\}|\{\{PID\}\})/;
-
-/** `run` makes the control ids of this run its own; `patients` = number of distinct {{PID}}. */
-export function readTemplate(file: string, run: string, patients: number): Template {
-  return makeTemplate(readFileSync(file, 'latin1'), run, patients);
+export interface TemplateOptions {
+  /** Makes the control ids of this run its own. */
+  run: string;
+  /** Number of distinct {{PID}}. */
+  patients: number;
+  /** A message without {{ID}} gets a fresh MSH-10. */
+  newIds: boolean;
+  /** Segments that end in LF or CRLF are sent with CR, as HL7 v2.5.1 section 2.6 asks. */
+  cr: boolean;
 }
 
-/** Segments end in CR; a message without {{ID}} gets one as its MSH-10. */
-export function makeTemplate(text: string, run: string, patients: number): Template {
-  const whole = `${text.replace(/\r\n|\n/g, '\r').replace(/\r+$/, '')}\r`;
-  const parts = (whole.includes('{{ID}}') ? whole : replaceControlId(whole)).split(PLACEHOLDER);
+const PLACEHOLDER = /(\{\{ID\}\}|\{\{PID\}\})/;
+
+export function readTemplate(file: string, options: TemplateOptions): Template {
+  return makeTemplate(readFileSync(file, 'latin1'), options);
+}
+
+/** What the options do not name is sent as it stands, byte for byte. */
+export function makeTemplate(text: string, options: TemplateOptions): Template {
+  const { run, patients, newIds, cr } = options;
+  const ended = cr ? endWithCr(text) : text;
+  const whole = newIds && !ended.includes('{{ID}}') ? replaceControlId(ended) : ended;
+  const parts = whole.split(PLACEHOLDER);
+  const fixed = whole.includes('{{ID}}') ? undefined : controlIdOf(whole);
   return (sequence) => {
     const id = run + sequence.toString(36).padStart(6, '0');
     const patient = `P${100_000 + ((sequence * 7_919) % patients)}`;
     const fill = (part: string): string =>
       part === '{{ID}}' ? id : part === '{{PID}}' ? patient : part;
-    return { id, bytes: Buffer.from(parts.map(fill).join(''), 'latin1') };
+    return { id: fixed ?? id, bytes: Buffer.from(parts.map(fill).join(''), 'latin1') };
   };
 }
 
@@ -30,11 +44,20 @@ export function makeRun(now: number): string {
   return now.toString(36).slice(-5) + (process.pid % 46_656).toString(36);
 }
 
+function endWithCr(text: string): string {
+  return `${text.replace(/\r\n|\n/g, '\r').replace(/\r+$/, '')}\r`;
+}
+
+function controlIdOf(text: string): string {
+  return segmentFields(text, 'MSH')[9] ?? '';
+}
+
 function replaceControlId(text: string): string {
   const start = text.indexOf('MSH');
-  const end = text.indexOf('\r', start);
   const separator = text[start + 3];
   if (start < 0 || separator === undefined) return text;
+  const length = text.slice(start).search(/[\r\n]/);
+  const end = length < 0 ? text.length : start + length;
   const fields = text.slice(start, end).split(separator);
   while (fields.length < 10) fields.push('');
   fields[9] = '{{ID}}';
@@ -55,6 +78,8 @@ export interface Acknowledgement {
   matches: boolean;
   /** ERR-8 or MSA-3 of a refusal. */
   reason: string;
+  /** The whole answer, a segment a line. */
+  text: string;
 }
 
 export const ACK_CODES = ['AA', 'CA', 'AE', 'AR', 'CE', 'CR', 'none'] as const;
@@ -65,7 +90,9 @@ export function readAcknowledgement(bytes: Uint8Array, id: string): Acknowledgem
   const msa = segmentFields(text, 'MSA');
   const err = segmentFields(text, 'ERR');
   const code = ACK_CODES.find((known) => known === msa[1]) ?? 'none';
-  return { code, matches: msa[2] === id, reason: err[8] || err[7] || msa[3] || '' };
+  const reason = err[8] || err[7] || msa[3] || '';
+  const lines = text.split(/[\r\n]+/).filter((line) => line !== '');
+  return { code, matches: msa[2] === id, reason, text: lines.join('\n') };
 }
 
 export function isPositive(code: AckCode): boolean {

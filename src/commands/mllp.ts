@@ -28,6 +28,8 @@ interface Options {
   ca?: string;
   cert?: string;
   key?: string;
+  newIds?: boolean;
+  cr?: boolean;
 }
 
 export function addMllp(program: Command, context: CommandContext): void {
@@ -35,20 +37,27 @@ export function addMllp(program: Command, context: CommandContext): void {
   const send = mllp
     .command('send')
     .description(
-      'send HL7v2 files and sum up the acknowledgements; exit 0 only if all were positive',
+      'send HL7v2 files as they are, print the acknowledgements and sum them up; ' +
+        'exit 0 only if all were positive',
     )
-    .argument(
-      '<file...>',
-      '{{ID}} becomes a fresh control id (else MSH-10 is replaced), {{PID}} a patient',
-    )
+    .argument('<file...>', 'in it {{ID}} becomes a fresh control id, {{PID}} one of the patients')
     .requiredOption('--port <n>', 'port of the channel', wholeNumber(1, 65_535))
     .option('--host <name>', 'host of the channel', '127.0.0.1')
-    .option('--count <n>', 'messages in all; default: each file once', wholeNumber(1, 100_000_000))
+    .option(
+      '--count <n>',
+      'messages in all, with --new-ids; default: each file once',
+      wholeNumber(1, 100_000_000),
+    )
+    .option('--new-ids', 'replace MSH-10 by a fresh control id')
+    .option('--cr', 'end segments with CR where the file ends its lines with LF')
     .option('--patients <n>', 'distinct patients', wholeNumber(1, 10_000_000), 1_000)
     .option('--connections <n>', 'at the same time', wholeNumber(1, 1_000), 1)
     .option('--timeout <s>', 'seconds that an answer may take', wholeNumber(1, 3_600), 30)
-    .option('--tls', 'over TLS')
-    .option('--ca <file>', 'PEM of the CA that made the server certificate')
+    .option('--tls', 'over TLS; the server certificate is checked')
+    .option(
+      '--ca <file>',
+      'PEM of the CA that made the server certificate; default: the CAs that Node trusts',
+    )
     .option('--cert <file>', 'PEM client certificate, for mutual TLS')
     .option('--key <file>', 'PEM key of the client certificate')
     .action(act(context, sendFiles));
@@ -69,17 +78,26 @@ export interface Tally {
   latenciesMs: number[];
   /** Reasons of refusals and how often each came. */
   reasons: Map<string, number>;
+  /** The first answers, a segment a line. */
+  answers: string[];
 }
 
 export function makeTally(): Tally {
   const codes = Object.fromEntries(ACK_CODES.map((code) => [code, 0])) as Record<AckCode, number>;
-  return { sent: 0, codes, mismatched: 0, latenciesMs: [], reasons: new Map() };
+  return { sent: 0, codes, mismatched: 0, latenciesMs: [], reasons: new Map(), answers: [] };
 }
 
 async function sendFiles(call: Call<Options>): Promise<ExitCode | undefined> {
   const { options, context } = call;
   const run = makeRun(context.now());
-  const templates = call.args.map((file) => readTemplate(file, run, options.patients));
+  const newIds = options.newIds === true || options.count !== undefined;
+  const { patients, cr = false } = options;
+  const templates = call.args.map((file) => readTemplate(file, { run, patients, newIds, cr }));
+  if ((options.tls || options.cert !== undefined) && options.ca === undefined) {
+    context.note(
+      'artery: no --ca: the server certificate is checked with the CAs that Node trusts',
+    );
+  }
   const total = options.count ?? templates.length;
   const tally = makeTally();
   const begun = performance.now();
@@ -93,10 +111,14 @@ async function sendFiles(call: Call<Options>): Promise<ExitCode | undefined> {
     clearInterval(progress);
   }
   const summary = summarize(tally, total, performance.now() - begun);
-  call.print(summary, describe(summary));
+  const shown = total <= ANSWERS_MAX ? tally.answers : [];
+  call.print({ ...summary, answers: tally.answers }, [...shown, describe(summary)].join('\n\n'));
   const fine = tally.sent === total && tally.mismatched === 0 && allPositive(tally);
   return fine ? undefined : EXIT.failed;
 }
+
+/** More answers than these are counted and not printed. */
+const ANSWERS_MAX = 10;
 
 async function sendAll(
   options: Options,
@@ -135,6 +157,8 @@ export async function sendOne(
     const answers = await client.send(bytes, answersWanted(bytes));
     tally.latenciesMs.push(performance.now() - begun);
     const read = answers.map((answer) => readAcknowledgement(answer, id));
+    const room = ANSWERS_MAX - tally.answers.length;
+    tally.answers.push(...read.slice(0, Math.max(0, room)).map((one) => one.text));
     const worst = read.find((one) => !isPositive(one.code)) ?? read.at(-1);
     tally.codes[worst?.code ?? 'none']++;
     if (read.some((one) => !one.matches)) tally.mismatched++;

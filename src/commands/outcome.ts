@@ -24,10 +24,17 @@ export const EXIT_MEANINGS: Record<keyof typeof EXIT, string> = {
 /** Ends the command with this code; the message is for people, without patient data. */
 export class CommandError extends Error {
   readonly exitCode: ExitCode;
-  constructor(exitCode: ExitCode, message: string, options?: { cause?: unknown }) {
+  /** What a server answered: problem details, or an OperationOutcome. */
+  readonly answer: unknown;
+  constructor(
+    exitCode: ExitCode,
+    message: string,
+    options?: { cause?: unknown; answer?: unknown },
+  ) {
     super(message, options);
     this.name = 'CommandError';
     this.exitCode = exitCode;
+    this.answer = options?.answer;
   }
 }
 

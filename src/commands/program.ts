@@ -1,5 +1,5 @@
 // The command line as a whole: every noun, the options that all share, and how a failure ends.
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { addAudit } from './audit.ts';
 import { addBackup } from './backup.ts';
 import { addCert } from './cert.ts';
@@ -18,7 +18,10 @@ import { addStore } from './store.ts';
 import { addToken } from './token.ts';
 import { readVersion } from './version.ts';
 
-/** Runs one command line (without node and file) and answers its exit code. Never throws. */
+/**
+ * Runs one command line (without node and file) and answers its exit code. Never throws. A failure
+ * is one line for people; with `--json` also `{"error":{"exitCode","message"}}` as the result.
+ */
 export async function runProgram(
   argv: readonly string[],
   context: CommandContext,
@@ -29,7 +32,13 @@ export async function runProgram(
     return 0;
   } catch (thrown) {
     const { code, line } = describeFailure(thrown);
-    if (line !== '') context.note(`artery: ${line.replaceAll('\n', ' ')}`);
+    const message = line.replaceAll('\n', ' ');
+    if (message !== '') context.note(`artery: ${message}`);
+    // A usage error has been written by commander itself.
+    const reason = message || (thrown instanceof CommanderError ? thrown.message : '');
+    if (code !== 0 && reason !== '' && argv.includes('--json')) {
+      context.out(JSON.stringify({ error: { exitCode: code, message: reason } }));
+    }
     return code;
   }
 }

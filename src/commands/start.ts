@@ -21,7 +21,9 @@ type ChannelList = Parameters<typeof describeChannels>[0];
 export function addStart(program: Command, context: CommandContext): void {
   const start = program
     .command('start')
-    .description('run Artery until SIGTERM or Ctrl-C; running work is finished first')
+    .description(
+      'run Artery until SIGTERM or Ctrl-C, finishing running work first; SIGHUP reloads its files',
+    )
     .option(
       '--role <roles>',
       'what this process does: receive, work, api or all; a list with commas, or repeated',
@@ -64,6 +66,10 @@ async function startServer(call: Call<Options>): Promise<undefined> {
   const operatorSecret = makeSecret();
   const app = await context.openApp(config, { roles, listen: true, operatorSecret });
   const stopped = context.untilStopped();
+  context.onReload(() => {
+    context.note('artery: SIGHUP: reading channels, mappings and certificates again');
+    app.reload();
+  });
   const abort = new AbortController();
   let demo: Promise<void> | undefined;
   try {

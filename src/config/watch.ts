@@ -6,6 +6,8 @@ import type { ChannelContext } from './channel-file.ts';
 import { type LoadedChannels, loadChannels } from './channels.ts';
 
 export interface Watcher {
+  /** Reads the folder now, changed or not. */
+  reload(): void;
   close(): void;
 }
 
@@ -42,6 +44,11 @@ export function watchFolder(
   }, limits.reloadPollMs);
   poll.unref();
   return {
+    reload() {
+      clearTimeout(quiet);
+      seen = takeMark(folder);
+      onChange();
+    },
     close() {
       clearTimeout(quiet);
       clearInterval(poll);

@@ -118,9 +118,9 @@ function openSocket(options: MllpClientOptions, timeoutMs: number): Promise<Sock
   const { host, port, tls } = options;
   return new Promise((resolve, reject) => {
     const socket = tls === undefined ? connect({ host, port }) : connectTls({ ...tls, host, port });
-    const fail = (cause?: Error) => {
+    const fail = (cause?: NodeJS.ErrnoException) => {
       socket.destroy();
-      const text = `${host}:${port} cannot be reached.`;
+      const text = `${host}:${port} cannot be reached (${cause?.code ?? 'no answer in time'}).`;
       reject(new EngineError('PEER_UNAVAILABLE', text, { cause }));
     };
     socket.setNoDelay(true);

@@ -102,7 +102,7 @@ export const EVENTS = {
   ),
   'channel.failed': row(
     'error',
-    'A channel could not be opened.',
+    'A channel could not be opened, or its certificate files cannot be used.',
     { channel: 'channel', address: 'address', code: 'code' },
     ['channel', 'code'],
   ),

@@ -16,13 +16,13 @@ export interface Logger {
 
 export interface LoggerOptions {
   level: 'silent' | 'fatal' | LogLevel;
-  /** Default: stdout. */
+  /** Default: stderr, so that stdout holds the results of commands alone. */
   stream?: DestinationStream;
 }
 
 /** JSON lines `{"time":…,"level":"info","event":"message.received",…}`; times in UTC. */
 export function createLogger(options: LoggerOptions): Logger {
-  const stream = options.stream ?? pino.destination({ dest: 1, sync: true });
+  const stream = options.stream ?? pino.destination({ dest: 2, sync: true });
   const log = pino(
     {
       level: options.level,

@@ -81,6 +81,29 @@ describe('without a server', () => {
     expect(ran.notes).not.toMatch(/\n\s+at /);
   });
 
+  it.each([
+    [['nonsense'], 2],
+    [['message', 'ls', '--limit', '0'], 2],
+    [['message', 'show', '00000000-0000-7000-8000-000000000000'], 3],
+    [['map', 'run', 'no.hl7', '--channel', 'nowhere'], 3],
+  ])('%j --json says its failure as JSON', async (argv, exitCode) => {
+    const ran = await artery(...argv, '--json');
+    expect(ran.code).toBe(exitCode);
+    expect(JSON.parse(ran.out)).toEqual({ error: { exitCode, message: expect.any(String) } });
+  });
+
+  it.each([[[]], [['--json']]])(
+    'prints the OperationOutcome of a refused read %j',
+    async (more) => {
+      const ran = await artery('fhir', 'get', 'Patient/nobody', ...more);
+      expect(ran.code).toBe(3);
+      expect(JSON.parse(ran.out)).toMatchObject({
+        resourceType: 'OperationOutcome',
+        issue: [{ severity: 'error', code: 'not-found' }],
+      });
+    },
+  );
+
   it('backs up and restores into an empty place, with the key kept apart', async () => {
     const to = join(folder, 'backup');
     expect(await artery('backup', '--to', to)).toMatchObject({ code: 0 });

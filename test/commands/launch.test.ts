@@ -1,15 +1,17 @@
 // src/launch.mjs under this Node and under an older one, with and without the pinned binary.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { projectDir } from '../../src/config/config.ts';
+import { newFolder, removeFolders } from '../support/folder.ts';
 
 const LAUNCH = join(projectDir(), 'src', 'launch.mjs');
 const OLD_NODE = findOldNode();
+
+afterAll(removeFolders);
 
 describe('launch.mjs', () => {
   it('runs a command under this Node', () => {
@@ -32,7 +34,7 @@ describe('launch.mjs', () => {
   it.skipIf(OLD_NODE === undefined)(
     'says in one sentence what to do without a pinned Node (skipped without an older node)',
     () => {
-      const folder = mkdtempSync(join(tmpdir(), 'artery-launch-'));
+      const folder = newFolder();
       mkdirSync(join(folder, 'src'));
       cpSync(LAUNCH, join(folder, 'src', 'launch.mjs'));
       const run = spawnSync(OLD_NODE ?? '', [join(folder, 'src', 'launch.mjs'), 'start'], {
@@ -48,7 +50,7 @@ describe('launch.mjs', () => {
   it.skipIf(OLD_NODE === undefined)(
     'finds the binary of --ignore-scripts, and passes signals on (skipped without an older node)',
     async () => {
-      const folder = mkdtempSync(join(tmpdir(), 'artery-launch-'));
+      const folder = newFolder();
       mkdirSync(join(folder, 'src'));
       cpSync(LAUNCH, join(folder, 'src', 'launch.mjs'));
       const platform = `node-${process.platform}-${process.arch}`;

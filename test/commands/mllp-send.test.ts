@@ -1,5 +1,5 @@
 // artery mllp send against a tiny MLLP responder: what is sent, counted and answered.
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,18 +9,48 @@ import { runArtery } from './program.ts';
 
 const MESSAGE = 'MSH|^~\\&|A|B|C|D|20260131||ADT^A01|{{ID}}|P|2.5.1\nPID|1||{{PID}}^^^X\n';
 const servers: Server[] = [];
+const folders: string[] = [];
 
 afterEach(() => {
   for (const server of servers.splice(0)) server.close();
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
 describe('artery mllp send', () => {
-  it('sends each file once with a fresh id, and sums up the answers', async () => {
+  it('fills the placeholders of a file, and sums up the answers', async () => {
     const { port, seen } = await respond(() => 'AA');
-    const ran = await runArtery(['mllp', 'send', '--port', String(port), write(MESSAGE), '--json']);
+    const file = write(MESSAGE);
+    const ran = await runArtery(['mllp', 'send', '--port', String(port), '--cr', file, '--json']);
     expect(ran.code).toBe(0);
-    expect(JSON.parse(ran.out)).toMatchObject({ messages: 1, sent: 1, acks: { AA: 1, none: 0 } });
+    const summary = JSON.parse(ran.out);
+    expect(summary).toMatchObject({ messages: 1, sent: 1, acks: { AA: 1, none: 0 } });
+    expect(summary.answers).toEqual([expect.stringMatching(/^MSH\|[^\n]*\nMSA\|AA\|/)]);
     expect(seen[0]).toMatch(/\|ADT\^A01\|[a-z0-9]{8,}\|P\|2\.5\.1\rPID\|1\|\|P100919\^\^\^X\r$/);
+  });
+
+  it('sends a file as it is, byte for byte, and prints the answer', async () => {
+    const { port, seen } = await respond(() => 'AA');
+    const text = 'MSH|^~\\&|A|B|C|D|20260131||ADT^A01|ID-7|P|2.5.1\r\nPID|1||7^^^X\n\n';
+    const ran = await runArtery(['mllp', 'send', '--port', String(port), write(text)]);
+    expect(ran.code, ran.out).toBe(0);
+    expect(seen).toEqual([text]);
+    expect(ran.out).toContain('MSA|AA|ID-7');
+  });
+
+  it('replaces MSH-10 where --new-ids asks, and nothing else', async () => {
+    const { port, seen } = await respond(() => 'AA');
+    const file = write('MSH|^~\\&|A|B|C|D|20260131||ADT^A01|ID-7|P|2.5.1\nPID|1\n');
+    const ran = await runArtery(['mllp', 'send', '--port', String(port), '--new-ids', file]);
+    expect(ran.code, ran.out).toBe(0);
+    expect(seen[0]).toMatch(/\|ADT\^A01\|(?!ID-7)[a-z0-9]{8,}\|P\|2\.5\.1\nPID\|1\n$/);
+  });
+
+  it('says which certificates it trusts where no --ca is given', async () => {
+    const { port } = await respond(() => 'AA');
+    const argv = ['mllp', 'send', '--port', String(port), '--tls', '--timeout', '2'];
+    const ran = await runArtery([...argv, write(MESSAGE)]);
+    expect(ran.code).toBe(1);
+    expect(ran.notes).toContain('no --ca: the server certificate is checked with the CAs');
   });
 
   it('spreads --count messages over patients and connections', async () => {
@@ -100,25 +130,37 @@ describe('artery mllp send', () => {
 });
 
 describe('makeTemplate', () => {
+  const options = { run: 'run', patients: 1, newIds: true, cr: true };
+  const made = (text: string, given = {}) =>
+    Buffer.from(makeTemplate(text, { ...options, ...given })(1).bytes).toString('latin1');
+
   it.each([
     ['MSH|^~\\&|a|b|c|d|e||ADT|OLD|P\nPID|1', 'MSH|^~\\&|a|b|c|d|e||ADT|run000001|P\rPID|1\r'],
     ['MSH#^~\\&#a#b#c#d#e##ADT#OLD', 'MSH#^~\\&#a#b#c#d#e##ADT#run000001\r'],
     ['MSH|^~\\&|a|b\r\nPID', 'MSH|^~\\&|a|b||||||run000001\rPID\r'],
     ['no message', 'no message\r'],
   ])('replaces MSH-10 where {{ID}} is absent: %j', (text, expected) => {
-    const { bytes } = makeTemplate(text, 'run', 1)(1);
-    expect(Buffer.from(bytes).toString('latin1')).toBe(expected);
+    expect(made(text)).toBe(expected);
   });
+
+  it.each(['MSH|^~\\&|a|b|c|d|e||ADT|OLD|P\nPID|1', 'MSH|^~\\&|a\r\n\r\n', '\u000bMSH', ''])(
+    'leaves a file as it is: %j',
+    (text) => {
+      expect(made(text, { newIds: false, cr: false })).toBe(text);
+    },
+  );
 
   it('keeps every byte of another character set', () => {
     const file = Buffer.from('4d53487c5e7e5c267cfc80ff', 'hex').toString('latin1');
-    const { bytes } = makeTemplate(`${file}{{ID}}`, 'r', 1)(1);
-    expect(Buffer.from(bytes).toString('hex')).toContain('4d53487c5e7e5c267cfc80ff');
+    const bytes = Buffer.from(made(`${file}{{ID}}`), 'latin1');
+    expect(bytes.toString('hex')).toContain('4d53487c5e7e5c267cfc80ff');
   });
 });
 
 function write(text: string): string {
-  const file = join(mkdtempSync(join(tmpdir(), 'artery-send-')), 'message.hl7');
+  const folder = mkdtempSync(join(tmpdir(), 'artery-send-'));
+  folders.push(folder);
+  const file = join(folder, 'message.hl7');
   writeFileSync(file, text);
   return file;
 }

@@ -20,6 +20,7 @@ export async function runArtery(argv: string[], given: Partial<CommandContext> =
     openApp: () => Promise.reject(new Error('this command needs no engine')),
     now: () => Date.parse('2026-01-31T08:00:00Z'),
     untilStopped: () => Promise.resolve(),
+    onReload: () => undefined,
     ...given,
   });
   return { code, out: out.join('\n'), notes: notes.join('\n') };

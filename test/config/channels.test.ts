@@ -1,16 +1,18 @@
 // Channel files: what is refused, where exactly, and that the others still run.
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { loadChannels } from '../../src/config/channels.ts';
 import { loadConfig, projectDir } from '../../src/config/config.ts';
 import { formatProblem } from '../../src/config/faults.ts';
 import { defaultLimits } from '../../src/config/limits.ts';
+import { newFolder, removeFolders } from '../support/folder.ts';
 
 /** A JSON pointer; with the slash behind it, it would look like a path of a machine. */
 const WORK = '/work';
 const GOOD = 'format: hl7v2\nsource:\n  kind: mllp\n  port: 2600\n';
+
+afterAll(removeFolders);
 
 describe('a channel file', () => {
   it('gets every default', () => {
@@ -199,7 +201,7 @@ function load(
   environment: Record<string, string> = {},
   limits = defaultLimits(),
 ) {
-  const folder = mkdtempSync(join(tmpdir(), 'artery-channels-'));
+  const folder = newFolder();
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(join(folder, name, '..'), { recursive: true });
     writeFileSync(join(folder, name), text);

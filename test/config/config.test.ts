@@ -1,10 +1,12 @@
 // Settings: defaults, coercion, secrets from files, and every fault in one error.
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { ConfigError, loadConfig } from '../../src/config/config.ts';
 import { LIMITS, limitVariable } from '../../src/config/limits.ts';
+import { newFolder, removeFolders } from '../support/folder.ts';
+
+afterAll(removeFolders);
 
 describe('loadConfig', () => {
   it('has safe defaults and is frozen', () => {
@@ -58,7 +60,7 @@ describe('loadConfig', () => {
       mongodbUrl: MONGODB_URL,
       redisUrl: REDIS_URL,
     });
-    const file = join(mkdtempSync(join(tmpdir(), 'artery-config-')), 'redis.url');
+    const file = join(newFolder(), 'redis.url');
     writeFileSync(file, `${REDIS_URL}\n`);
     expect(loadConfig({ MONGODB_URL, REDIS_URL_FILE: file }).cluster?.redisUrl).toBe(REDIS_URL);
     expect(faultsOf({ MONGODB_URL })).toEqual([
@@ -88,7 +90,7 @@ describe('loadConfig', () => {
   });
 
   it('keeps the root key file that is named, made or not', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'artery-config-'));
+    const folder = newFolder();
     const file = join(folder, 'own.key');
     expect(loadConfig({ ARTERY_ROOT_KEY_FILE: file })).toMatchObject({
       rootKey: null,

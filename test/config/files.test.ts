@@ -1,37 +1,39 @@
 // The root key file, the run file and the watcher, on a real folder.
-import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { defaultLimits } from '../../src/config/limits.ts';
 import { openRootKey, replaceRootKey } from '../../src/config/root-key.ts';
 import { readRunFile, runFilePath, writeRunFile } from '../../src/config/run-file.ts';
 import { watchChannels } from '../../src/config/watch.ts';
+import { newFolder, removeFolders } from '../support/folder.ts';
 
 const GOOD = 'format: fhir\nsource: { kind: http }\n';
 
+afterAll(removeFolders);
+
 describe('openRootKey', () => {
   it('makes the key once, for its owner only', () => {
-    const place = { rootKey: null, rootKeyFile: join(makeFolder(), 'keys', 'root.key') };
+    const place = { rootKey: null, rootKeyFile: join(newFolder(), 'keys', 'root.key') };
     expect(openRootKey(place, () => 'first', true)).toEqual({ text: 'first', made: true });
     expect(statSync(place.rootKeyFile).mode & 0o777).toBe(0o600);
     expect(openRootKey(place, () => 'second', true)).toEqual({ text: 'first', made: false });
   });
 
   it('makes no new key beside data that it could not open', () => {
-    const place = { rootKey: null, rootKeyFile: join(makeFolder(), 'root.key') };
+    const place = { rootKey: null, rootKeyFile: join(newFolder(), 'root.key') };
     expect(() => openRootKey(place, () => 'new', false)).toThrow(/missing.*restore the key/);
   });
 
   it('refuses a key that others can read', () => {
-    const place = { rootKey: null, rootKeyFile: join(makeFolder(), 'root.key') };
+    const place = { rootKey: null, rootKeyFile: join(newFolder(), 'root.key') };
     openRootKey(place, () => 'key', true);
     chmodSync(place.rootKeyFile, 0o644);
     expect(() => openRootKey(place, () => 'key', true)).toThrow(/chmod 600/);
   });
 
   it('is replaced whole, and only in a file', () => {
-    const place = { rootKey: null, rootKeyFile: join(makeFolder(), 'root.key') };
+    const place = { rootKey: null, rootKeyFile: join(newFolder(), 'root.key') };
     openRootKey(place, () => 'old', true);
     replaceRootKey(place, 'new');
     expect(openRootKey(place, () => '', false).text).toBe('new');
@@ -44,7 +46,7 @@ describe('the run file', () => {
   const note = { pid: process.pid, url: 'http://127.0.0.1:1', secret: 's' };
 
   it('is for its owner only and is found while its process lives', () => {
-    const folder = makeFolder();
+    const folder = newFolder();
     expect(readRunFile(folder)).toBeUndefined();
     writeRunFile(folder, note);
     expect(statSync(runFilePath(folder)).mode & 0o777).toBe(0o600);
@@ -56,7 +58,7 @@ describe('the run file', () => {
 
 describe('watchChannels', () => {
   it('tells of a new, a broken and a removed file, once each', async () => {
-    const folder = makeFolder();
+    const folder = newFolder();
     const limits = { ...defaultLimits(), reloadDelayMs: 20, reloadPollMs: 50 };
     const seen: string[] = [];
     let told: () => void = () => undefined;
@@ -78,7 +80,3 @@ describe('watchChannels', () => {
     expect(seen).toEqual(['1 run, 0 refused', '1 run, 1 refused', '0 run, 1 refused']);
   });
 });
-
-function makeFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'artery-files-'));
-}

@@ -52,12 +52,12 @@ function reach(step: string): void {
   if (met >= orders.die.nth) process.kill(process.pid, 'SIGKILL');
 }
 
-/** Logs go to stdout by fs.writeSync; here they end, but for warnings and errors. */
+/** Logs go to stderr by fs.writeSync; here they end, but for warnings and errors. */
 function watchEvents(): void {
   const write = fs.writeSync;
   const watched = (...given: unknown[]) => {
     const [fd, text] = given;
-    const event = fd === 1 && typeof text === 'string' && /"event":"([a-z.-]+)"/.exec(text)?.[1];
+    const event = fd === 2 && typeof text === 'string' && /"event":"([a-z.-]+)"/.exec(text)?.[1];
     if (event) reach(event);
     const quiet = event && /"level":"(debug|info)"/.test(text);
     return quiet ? Buffer.byteLength(text) : Reflect.apply(write, fs, given);

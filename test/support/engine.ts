@@ -1,12 +1,11 @@
 // The whole engine on the embedded adapters, in a temporary folder and on free ports, with the
 // project's own channels and mappings; and what a test needs to talk to it.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openApp } from '../../src/app.ts';
 import type { App, Role } from '../../src/commands/context.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { connectMllp } from '../../src/source/mllp-client.ts';
+import { newFolder, removeFolders } from './folder.ts';
 
 const SECRET = 'operator-secret-of-a-test-0123456789';
 
@@ -45,19 +44,7 @@ export interface TestEngineOptions {
   environment?: Record<string, string>;
 }
 
-const made = new Set<string>();
-
-export function newFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'artery-test-'));
-  made.add(folder);
-  return folder;
-}
-
-/** For afterAll: removes every folder that newFolder made. */
-export function removeFolders(): void {
-  for (const folder of made) rmSync(folder, { recursive: true, force: true });
-  made.clear();
-}
+export { newFolder, removeFolders };
 
 export async function openTestEngine(options: TestEngineOptions = {}): Promise<TestEngine> {
   const folder = options.folder ?? newFolder();
