@@ -27,7 +27,7 @@ export interface App {
   readonly fastify: Injector;
   /** `http://127.0.0.1:8080`; '' when nothing listens. */
   readonly address: string;
-  /** Reads channel, mapping and certificate files again, changed or not; a faulty one is refused. */
+  /** Reads channel, mapping and certificate files again; a faulty one is refused. */
   reload(): void;
   /** Finishes what runs, then releases everything. */
   close(): Promise<void>;

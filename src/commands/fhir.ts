@@ -9,9 +9,7 @@ export function addFhir(program: Command, context: CommandContext): void {
   const fhir = program.command('fhir').description('the FHIR endpoint');
   const get = fhir
     .command('get')
-    .description(
-      'read or search, as the operator; audited like any read; prints the OperationOutcome of an error',
-    )
+    .description('read or search, as the operator, audited; an error prints its OperationOutcome')
     .argument('<path>', 'below /fhir/R4')
     .action(act(context, readPath));
   example(

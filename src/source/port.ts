@@ -38,7 +38,7 @@ export interface Source {
   readonly address: string;
   /** Without doing work: is it listening, how many connections. */
   health(): { listening: boolean; connections: number };
-  /** Reads its certificate files again; rejects when they cannot be used, and keeps the old ones. */
+  /** Reads its certificate files again; keeps the old ones, and rejects, when it cannot. */
   reload?(): Promise<void>;
   /** Stops accepting, lets running messages be answered, closes within `timeoutMs`. */
   close(timeoutMs: number): Promise<void>;
