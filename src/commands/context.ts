@@ -45,7 +45,7 @@ export interface CommandContext {
   environment: Environment;
   openApp: OpenApp;
   now(): number;
-  /** Calls `reload` at each SIGHUP; in a terminal, whose end is told by it, SIGHUP stops instead. */
+  /** Calls `reload` at each SIGHUP; in a terminal, which so tells its end, SIGHUP stops instead. */
   onReload(reload: () => void): void;
   /** Resolves at SIGTERM, SIGINT or when the launcher is gone. */
   untilStopped(): Promise<void>;
