@@ -1,33 +1,47 @@
-// Owns JSON text <-> data for FHIR: bounded depth, valid UTF-8, and decimals kept as they were
-// written (R4 json.html#decimal: 1.50 is not 1.5).
+// Owns JSON text <-> data: the one reader of JSON from outside, and decimals kept as they were
+// written (R4 json.html#decimal: 1.50 is not 1.5). What a text must keep to is json-check.ts.
 import { isUtf8 } from 'node:buffer';
 import { EngineError } from '../model/errors.ts';
+import { checkJson, jsonFault, syntaxFault } from './json-check.ts';
 
 /** Levels of objects and arrays; FHIR data is rarely deeper than 12. */
 export const JSON_DEPTH_MAX = 64;
 
 /**
- * Parses a JSON text. Of duplicate keys the last one counts; `__proto__` becomes an ordinary own
- * key, which validation refuses. Throws BAD_REQUEST (no JSON, not UTF-8, too deep), never with a
- * piece of the text.
+ * Parses a JSON text from outside. Throws BAD_REQUEST with line and column, never with a piece of
+ * the text: no JSON, not UTF-8, too deep, a member named twice or `__proto__`, half a surrogate, a
+ * number that no double can hold. A byte order mark is skipped (RFC 8259 section 8.1).
  */
 export function parseJson(input: string | Buffer, depthMax: number = JSON_DEPTH_MAX): unknown {
-  const text = typeof input === 'string' ? input : decode(input);
-  if (isDeeper(text, depthMax)) {
-    throw new EngineError('BAD_REQUEST', `The JSON is nested deeper than ${depthMax} levels.`);
+  const text = typeof input === 'string' ? checkText(input) : decode(input);
+  const { lossy } = checkJson(text, depthMax);
+  try {
+    return lossy ? JSON.parse(text, keepSource as Reviver) : JSON.parse(text);
+  } catch {
+    // The cause quotes the text, which may be patient data.
+    throw syntaxFault(text);
   }
+}
+
+/** Parses a text that Artery wrote itself; decimals stay as they were. Throws STORE_CORRUPT. */
+export function parseOwnJson(text: string): unknown {
   try {
     return LOSSY.test(text) ? JSON.parse(text, keepSource as Reviver) : JSON.parse(text);
   } catch {
-    // The cause quotes the text, which may be patient data.
-    throw new EngineError('BAD_REQUEST', 'The body is not JSON.');
+    throw new EngineError('STORE_CORRUPT', 'A stored text is not JSON.');
   }
 }
 
 type Reviver = (this: unknown, key: string, value: unknown) => unknown;
 
-/** A member whose number may read back differently: 1.50, 1e3, more than 15 digits. */
-const LOSSY = /"\s*:\s*-?\d+(?:\.\d*0(?!\d)|(?:\.\d+)?[eE]|\d{15}|\.\d{15})/;
+/** A number that may read back differently: 1.50, 1e3, -0, more than 15 digits. */
+const LOSSY = /[:[,]\s*-?\d+(?:\.\d*0(?!\d)|(?:\.\d+)?[eE]|\d{15}|\.\d{15})|[:[,]\s*-0(?![.\d])/;
+
+function checkText(text: string): string {
+  const bare = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+  if (bare.isWellFormed()) return bare;
+  throw jsonFault(bare, bare.search(/\p{Surrogate}/u), 'A text holds half a surrogate');
+}
 
 function decode(bytes: Buffer): string {
   if (!isUtf8(bytes)) throw new EngineError('BAD_REQUEST', 'The body is not UTF-8.');
@@ -35,38 +49,16 @@ function decode(bytes: Buffer): string {
   return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
 }
 
-/** Counts brackets outside of strings. */
-function isDeeper(text: string, depthMax: number): boolean {
-  let depth = 0;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    if (c === 0x22) i = endOfString(text, i);
-    else if (c === 0x7b || c === 0x5b) {
-      if (++depth > depthMax) return true;
-    } else if (c === 0x7d || c === 0x5d) depth--;
-  }
-  return false;
-}
-
-function endOfString(text: string, start: number): number {
-  let i = start + 1;
-  while (i < text.length) {
-    const c = text.charCodeAt(i);
-    if (c === 0x22) return i;
-    i += c === 0x5c ? 2 : 1;
-  }
-  return i;
-}
-
 function keepSource(
-  this: Record<string, unknown>,
+  this: object,
   key: string,
   value: unknown,
   context: { source?: string },
 ): unknown {
   const { source } = context;
-  const isChanged = typeof value === 'number' && source !== undefined && source !== String(value);
-  if (isChanged && !Array.isArray(this)) keepDecimal(this, key, source);
+  if (typeof value === 'number' && source !== undefined && source !== String(value)) {
+    keepDecimal(this, key, source);
+  }
   return value;
 }
 
@@ -84,9 +76,10 @@ interface Holder {
  */
 export function keepDecimal(holder: object, key: string, text: string): void {
   const known = (holder as Holder)[SOURCES];
-  if (known) known[key] = text;
+  if (known !== undefined) known[key] = text;
   else if (!Object.hasOwn(holder, 'toJSON')) {
-    Object.defineProperty(holder, SOURCES, { value: { [key]: text } });
+    const value = Object.assign(Object.create(null), { [key]: text });
+    Object.defineProperty(holder, SOURCES, { value });
     Object.defineProperty(holder, 'toJSON', { value: writeHolder });
   }
 }
@@ -99,8 +92,19 @@ export function copyDecimals<T extends object>(from: object, into: T): T {
   return into;
 }
 
-function writeHolder(this: Holder): Record<string, unknown> {
-  const copy: Record<string, unknown> = { ...this };
+/**
+ * The number at `holder[key]` with every digit as it was written, without an exponent where that
+ * loses nothing: 1.50, 12345678901234567890, 1000 for 1e3.
+ */
+export function numberText(holder: object, key: string): string {
+  const value = (holder as Holder)[key];
+  const written = (holder as Holder)[SOURCES]?.[key];
+  if (written === undefined || value !== Number(written)) return String(value);
+  return /[eE]/.test(written) ? String(value) : written;
+}
+
+function writeHolder(this: Holder): Record<string, unknown> | unknown[] {
+  const copy = (Array.isArray(this) ? [...this] : { ...this }) as Record<string, unknown>;
   for (const [key, text] of Object.entries(this[SOURCES] ?? {})) {
     if (copy[key] === Number(text)) copy[key] = rawJson(text);
   }

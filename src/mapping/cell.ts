@@ -1,5 +1,6 @@
 // What rows read: a place of a message or of a JSON record. hl7's Value is such a cell as it is;
 // JsonCell makes one of a JSON node. Knows nothing of targets.
+import { numberText } from '../fhir/json.ts';
 import { type Presence, Value } from '../hl7/value.ts';
 
 export interface Cell {
@@ -26,10 +27,13 @@ export class JsonCell implements Cell {
   readonly json: unknown;
   /** JSON Pointer from the root. */
   readonly pointer: string;
+  /** Of a number: as it was written. */
+  private readonly written: string;
   private items: JsonCell[] | undefined;
 
-  constructor(json: unknown, pointer: string) {
+  constructor(json: unknown, pointer: string, written = '') {
     this.json = json;
+    this.written = written;
     this.pointer = pointer;
   }
 
@@ -38,8 +42,11 @@ export class JsonCell implements Cell {
   }
 
   get text(): string {
-    const first = Array.isArray(this.json) ? this.json[0] : this.json;
+    const { json } = this;
+    const first = Array.isArray(json) ? json[0] : json;
     if (typeof first === 'string') return first;
+    if (typeof first === 'number' && Array.isArray(json)) return numberText(json, '0');
+    if (typeof first === 'number' && this.written !== '') return this.written;
     return typeof first === 'number' || typeof first === 'boolean' ? String(first) : '';
   }
 
@@ -57,7 +64,10 @@ export class JsonCell implements Cell {
 
   get repetitions(): readonly JsonCell[] {
     if (!Array.isArray(this.json)) return this.json === undefined ? [] : [this];
-    this.items ??= this.json.map((item, index) => new JsonCell(item, `${this.pointer}/${index}`));
+    const { json, pointer } = this;
+    this.items ??= this.json.map((item, index) => {
+      return new JsonCell(item, `${pointer}/${index}`, writtenAt(json as object, String(index)));
+    });
     return this.items;
   }
 
@@ -68,17 +78,25 @@ export class JsonCell implements Cell {
   /** The node below at already decoded pointer tokens; an absent cell when there is none. */
   at(tokens: readonly string[]): JsonCell {
     let json = this.json;
-    let pointer = this.pointer;
+    let { pointer, written } = this;
     for (const token of tokens) {
+      const holder = json;
       json = stepInto(json, token);
       if (json === undefined) return NOTHING;
+      written = writtenAt(holder as object, token);
       pointer += `/${token.replaceAll('~', '~0').replaceAll('/', '~1')}`;
     }
-    return new JsonCell(json, pointer);
+    return new JsonCell(json, pointer, written);
   }
 }
 
 const NOTHING: JsonCell = new JsonCell(undefined, '');
+
+function writtenAt(holder: object, key: string): string {
+  return typeof (holder as Record<string, unknown>)[key] === 'number'
+    ? numberText(holder, key)
+    : '';
+}
 
 function stepInto(json: unknown, token: string): unknown {
   if (typeof json !== 'object' || json === null) return undefined;

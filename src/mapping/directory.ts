@@ -1,6 +1,6 @@
 // Datatype maps that make resources: practitioners, places and organizations, named in passing by a
 // value (XCN, PL, XON), with a Reference to each. What a value made is kept over messages.
-import { parseJson } from '../fhir/json.ts';
+import { parseOwnJson } from '../fhir/json.ts';
 import { DEFAULT_DELIMITERS } from '../hl7/delimiters.ts';
 import { Value } from '../hl7/value.ts';
 import type { WriteMode } from '../model/resource.ts';
@@ -140,7 +140,7 @@ function keep({ reference, display, made }: Built): Built {
   };
   if (made === undefined) return { ...own, made };
   const text = JSON.stringify(made.resource);
-  return { ...own, made: keptMade(parseJson(text) as Made['resource'], made.mode, text) };
+  return { ...own, made: keptMade(parseOwnJson(text) as Made['resource'], made.mode, text) };
 }
 
 function readDisplay(reads: readonly Read[], scope: Scope): string | undefined {

@@ -1,7 +1,7 @@
 // The first look at what arrived: cuts it into messages and gives each its envelope and a verdict,
 // without parsing it whole. What is stored and answered is decided by flow/receive.ts.
 
-import { parseJson } from '../fhir/json.ts';
+import { numberText, parseJson } from '../fhir/json.ts';
 import { splitBatch } from '../hl7/batch.ts';
 import { type Header, readHeader } from '../hl7/header.ts';
 import { type Path, parsePath } from '../hl7/path.ts';
@@ -196,12 +196,16 @@ function readRecord(
 /** JSON Pointer (RFC 6901) to a text or number; '' where there is none. */
 function valueAt(value: unknown, pointer: string): string {
   let found = value;
+  let written = '';
   for (const part of pointer.split('/').slice(1)) {
     const name = part.replaceAll('~1', '/').replaceAll('~0', '~');
     if (typeof found !== 'object' || found === null || !Object.hasOwn(found, name)) return '';
+    const holder = found;
     found = (found as Record<string, unknown>)[name];
+    // As a double, two long record numbers would be one.
+    written = typeof found === 'number' ? numberText(holder, name) : '';
   }
-  return typeof found === 'string' || typeof found === 'number' ? String(found) : '';
+  return typeof found === 'string' ? found : written;
 }
 
 function tryParse(bytes: Uint8Array, depthMax: number): { value: unknown } | { issue: Issue } {

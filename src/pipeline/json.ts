@@ -35,10 +35,13 @@ export function mapJson(
   };
 }
 
-/** JSON of bounded depth; what is not JSON is an issue. */
+/** The depth was bounded at intake, by a limit that may be set up to this one. */
+const DEPTH_MAX = 1_000;
+
+/** JSON from outside; what the reader refuses is an issue. */
 export function readJson(raw: Uint8Array): { value?: unknown; issue?: Issue } {
   try {
-    return { value: parseJson(Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength)) };
+    return { value: parseJson(Buffer.from(raw.buffer, raw.byteOffset, raw.length), DEPTH_MAX) };
   } catch (thrown) {
     if (!(thrown instanceof EngineError)) throw thrown;
     const issue: Issue = { severity: 'error', code: 'structure', at: '', text: thrown.message };

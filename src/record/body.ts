@@ -3,7 +3,7 @@
 import type { KeyObject } from 'node:crypto';
 import { openSealed } from '../crypto/seal.ts';
 import { indexEntries } from '../fhir/index-entries.ts';
-import { copyDecimals, parseJson } from '../fhir/json.ts';
+import { copyDecimals, parseOwnJson } from '../fhir/json.ts';
 import { EngineError } from '../model/errors.ts';
 import type { MappedResource, Resource } from '../model/resource.ts';
 import type { Head, RangeEntry, ResourceRow, ResourceWrite } from '../store/port.ts';
@@ -125,7 +125,7 @@ export function parseResource(
   text: string,
   ref: { type: string; id: string },
 ): Resource & { id: string } {
-  const parsed = parseJson(text) as Resource & { id: string };
+  const parsed = parseOwnJson(text) as Resource & { id: string };
   if (parsed.resourceType === ref.type && parsed.id === ref.id) return parsed;
   throw new EngineError('STORE_CORRUPT', 'A row holds another resource than it names.');
 }

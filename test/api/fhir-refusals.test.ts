@@ -65,7 +65,7 @@ describe('every refusal is an OperationOutcome', () => {
       'POST /Patient',
       { body: '{"resourceType":"Patient","__proto__":{"a":1}}' },
       400,
-      'structure',
+      'invalid',
     ],
     ['an unknown element', 'POST /Patient', { body: patient({ hair: SECRET }) }, 400, 'structure'],
     ['a bad code', 'POST /Patient', { body: patient({ gender: SECRET }) }, 422, 'code-invalid'],

@@ -71,9 +71,8 @@ describe('parseJson', () => {
   });
 
   it('does not touch prototypes', () => {
-    const parsed = parseJson('{"__proto__":{"polluted":1}}');
+    expect(() => parseJson('{"__proto__":{"polluted":1}}')).toThrow('named __proto__');
     expect(({} as Record<string, unknown>).polluted).toBeUndefined();
-    expect(Object.hasOwn(parsed as object, '__proto__')).toBe(true);
   });
 });
 

@@ -136,7 +136,7 @@ describe('a Bundle', () => {
   });
 
   it.each([
-    ['', 'The body is not JSON.'],
+    ['', 'The body is not JSON (line 1, column 1'],
     ['[]', 'no resourceType'],
     ['{"resourceType":"Bundle","type":"searchset"}', 'A Bundle of type'],
     ['{"resourceType":"Bundle","type":"batch"}', 'no entries'],

@@ -1,6 +1,7 @@
 // The surface /admin: one route file per noun, one gate before all of them. Errors are
 // thrown: the server answers them as problem+json. What happens to messages is record/ and flow/.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { JSON_DEPTH_MAX, parseJson } from '../../fhir/json.ts';
 import { EngineError } from '../../model/errors.ts';
 import { auditRoutes } from './audit.ts';
 import { channelRoutes } from './channels.ts';
@@ -14,6 +15,12 @@ import { tokenRoutes } from './tokens.ts';
 export async function adminApi(app: FastifyInstance, services: AdminServices): Promise<void> {
   addGate(app);
   app.setSchemaErrorFormatter((found) => new EngineError('BAD_REQUEST', fieldsOf(found)));
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer' },
+    async (_request: FastifyRequest, body: Buffer) => parseJson(body, JSON_DEPTH_MAX),
+  );
   app.addContentTypeParser(
     'application/octet-stream',
     { parseAs: 'buffer' },
