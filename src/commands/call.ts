@@ -32,7 +32,7 @@ export function act<O>(
   };
 }
 
-/** An empty value is a variable of a script that is not set: no path, no name and no id is empty. */
+/** An empty value is a script variable that is not set: no path, no name and no id is empty. */
 function refuseEmpty(command: Command): void {
   const opts = command.opts();
   const empty = command.options.find(

@@ -1,5 +1,5 @@
-// `node test/fuzz/run.ts [--seconds N] [--seed S] [--only frames,requests,...]`: the long form of the
-// fuzz run, each kind of input for N seconds (default 120) against one started server.
+// `node test/fuzz/run.ts [--seconds N] [--seed S] [--only frames,requests,...]`: the long form of
+// the fuzz run, each kind of input for N seconds (default 120) against one started server.
 import { parseArgs } from 'node:util';
 import { newFolder, removeFolders } from '../support/folder.ts';
 import { fuzz, TARGETS } from './fuzz.ts';

@@ -13,7 +13,7 @@ export interface Watched {
   settle(): Promise<void>;
   /** Resident memory of the process in MiB. */
   memoryMiB(): number;
-  /** Longest time that /livez took since the last call, less the delay of this process's own loop. */
+  /** Longest time of /livez since the last call, less the delay of this process itself. */
   takeLongestMs(): number;
   stop(): Promise<void>;
 }
