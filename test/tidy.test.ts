@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ERRORS } from '../src/model/errors.ts';
+import { tableOffences } from './support/table-law.ts';
 
 const PURE = ['model', 'hl7', 'fhir', 'crypto', 'audit', 'access', 'mapping', 'pipeline'];
 
@@ -165,6 +166,24 @@ function packageName(target: string): string {
   const parts = target.split('/');
   return target.startsWith('@') ? parts.slice(0, 2).join('/') : (parts[0] ?? target);
 }
+
+describe('tables', () => {
+  it('that are looked up by a value have no prototype', () => {
+    const handwritten = files.filter(({ path }) => !path.startsWith('fhir/generate/'));
+    expect(tableOffences(handwritten)).toEqual([]);
+  });
+
+  it('with a prototype are found', () => {
+    const found = (text: string) => tableOffences([{ path: 'x.ts', text }]).length;
+    expect(found('const A: Record<string, number> = { a: 1 };\nA[name];')).toBe(1);
+    expect(found('const A = Object.freeze({ a: 1 });\nA[row.name];')).toBe(1);
+    expect(found('const A = tableOf({ a: 1 });\nA[name];')).toBe(0);
+    expect(found("const A = { a: 1 };\nA['a'];\ntype B = (typeof A)[C];")).toBe(0);
+    expect(found("import a from './a.json' with { type: 'json' };\nconst A = a as B;")).toBe(1);
+    expect(found('if (name in known) return;')).toBe(1);
+    expect(found("if ('fault' in known) for (const key in data) use(key);")).toBe(0);
+  });
+});
 
 describe('sizes and names', () => {
   const all = ['src', 'test', 'bench', 'docs']

@@ -2,9 +2,11 @@
 // health pages. The surfaces themselves are plugins; app.ts registers them.
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
 import { EngineError, type ErrorCode, toEngineError } from '../model/errors.ts';
+import { tableOf } from '../model/table.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 import { placesOf } from '../telemetry/fields.ts';
 import { problemOf, sendProblem } from './problem.ts';
+import { guardOf, OPEN, type RouteRow, requireAccess } from './route-access.ts';
 
 export interface ServerOptions {
   telemetry: Telemetry;
@@ -21,7 +23,14 @@ export interface ServerOptions {
   version: string;
 }
 
-/** Makes the server; it does not listen yet. */
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Every route with what it asks of its caller. */
+    routeTable: readonly RouteRow[];
+  }
+}
+
+/** Makes the server; it does not listen yet. Routes that declare no access are refused. */
 export function createServer(options: ServerOptions): FastifyInstance {
   const { limits } = options;
   const app = Fastify({
@@ -36,6 +45,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     http: { maxHeaderSize: Math.max(limits.urlBytesMax, 16_384) },
   });
   app.server.maxConnections = limits.httpConnectionsMax;
+  app.decorate('routeTable', requireAccess(app));
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const fault = engineErrorOf(error);
     if (fault.code === 'INTERNAL') reportFault(error, options.telemetry);
@@ -58,7 +68,7 @@ export function engineErrorOf(error: FastifyError | Error): EngineError {
   return new EngineError(code, undefined, { cause: error });
 }
 
-const FASTIFY_CODES: Record<number, ErrorCode> = {
+const FASTIFY_CODES: Record<number, ErrorCode> = tableOf({
   400: 'BAD_REQUEST',
   404: 'NOT_FOUND',
   405: 'METHOD_NOT_ALLOWED',
@@ -66,7 +76,7 @@ const FASTIFY_CODES: Record<number, ErrorCode> = {
   414: 'BAD_REQUEST',
   415: 'UNSUPPORTED_MEDIA',
   503: 'CLOSING',
-};
+});
 
 function reportFault(error: Error, telemetry: Telemetry): void {
   telemetry.emit('request.failed', { code: 'INTERNAL', places: placesOf(error.cause ?? error) });
@@ -82,19 +92,20 @@ function measureRequests(app: FastifyInstance, { telemetry }: ServerOptions): vo
 
 /** Open to all, and tell nothing but up, ready and the version. */
 function healthPages(app: FastifyInstance, options: ServerOptions): void {
-  app.get('/livez', async () => ({ live: true }));
-  app.get('/readyz', async (_request, reply) => {
+  app.get('/livez', OPEN, async () => ({ live: true }));
+  app.get('/readyz', OPEN, async (_request, reply) => {
     const state = options.ready();
     return reply.code(state.ready ? 200 : 503).send(state);
   });
-  app.get('/health', async (_request, reply) => {
+  app.get('/health', OPEN, async (_request, reply) => {
     const { ready, checks } = options.ready();
     return reply
       .code(ready ? 200 : 503)
       .send({ status: ready ? 'ok' : 'unavailable', version: options.version, checks });
   });
-  app.get('/metrics', async (request, reply) => {
-    await options.admitMetrics(request);
+  const scope = { kind: 'admin', area: 'metrics', verb: 'r' } as const;
+  const onRequest = guardOf(scope, (request) => options.admitMetrics(request));
+  app.get('/metrics', { onRequest }, async (_request, reply) => {
     const { metrics } = options.telemetry;
     return reply.type(metrics.contentType).send(await metrics.text());
   });

@@ -1,5 +1,6 @@
 // An audit entry as a FHIR R4 AuditEvent, for reading. The chain is over the entries, not these.
 import type { Resource } from '../model/resource.ts';
+import { tableOf } from '../model/table.ts';
 import type { AuditEntry } from './entry.ts';
 
 const EVENT_TYPE = 'http://terminology.hl7.org/CodeSystem/audit-event-type';
@@ -17,7 +18,7 @@ const TRANSFORM = {
 const SYSTEM = { system: 'http://dicom.nema.org/resources/ontology/DCM', code: '110100' };
 
 /** AuditEvent.action and .type of each kind of entry (http://hl7.org/fhir/R4/auditevent.html). */
-const KINDS: Partial<Record<AuditEntry['action'], { action: string; type: object }>> = {
+const KINDS: Partial<Record<AuditEntry['action'], { action: string; type: object }>> = tableOf({
   receive: { action: 'C', type: TRANSMIT },
   duplicate: { action: 'R', type: TRANSMIT },
   refuse: { action: 'E', type: TRANSMIT },
@@ -30,7 +31,7 @@ const KINDS: Partial<Record<AuditEntry['action'], { action: string; type: object
   history: { action: 'R', type: REST },
   search: { action: 'E', type: REST },
   forget: { action: 'D', type: REST },
-};
+});
 
 /** `id` is made by the caller (uuid5 of the entry's place); `seq` and `at` are the row's. */
 export function auditEventOf(id: string, seq: number, at: number, entry: AuditEntry): Resource {

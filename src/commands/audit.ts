@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { anchorsFile } from '../assembly/checkpoints.ts';
 import type { Config } from '../config/config.ts';
+import { tableOf } from '../model/table.ts';
 import { act, type Call, columns, example, wholeNumber } from './call.ts';
 import { withServer } from './connection.ts';
 import type { CommandContext } from './context.ts';
@@ -83,12 +84,12 @@ async function listEntries(call: Call<{ from: number; limit: number }>): Promise
 }
 
 /** FHIR R4 audit-event-outcome. */
-const OUTCOMES: Record<string, string> = {
+const OUTCOMES: Record<string, string> = tableOf({
   0: 'success',
   4: 'minor failure',
   8: 'failure',
   12: 'disaster',
-};
+});
 
 function cellsOf(entry: AuditEvent): string[] {
   const who = entry.agent?.[0]?.who;

@@ -160,7 +160,7 @@ function refusalOf(answer: Answer): CommandError {
   try {
     problem = JSON.parse(text) as Record<string, unknown>;
     if (typeof problem.detail === 'string') detail = problem.detail;
-    if (typeof problem.code === 'string' && problem.code in ERRORS)
+    if (typeof problem.code === 'string' && Object.hasOwn(ERRORS, problem.code))
       code = problem.code as ErrorCode;
     const issue = (problem.issue as { diagnostics?: string }[] | undefined)?.[0];
     if (issue?.diagnostics !== undefined) detail = issue.diagnostics;

@@ -32,7 +32,7 @@ function expandText(
 ): string {
   return text.replace(VARIABLE, (whole, name: string | undefined, fallback: string | undefined) => {
     if (name === undefined) return whole.slice(1);
-    const value = environment[name] || fallback;
+    const value = (Object.hasOwn(environment, name) && environment[name]) || fallback;
     if (value === undefined) onMissing(name);
     return value ?? '';
   });

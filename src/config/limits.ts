@@ -1,5 +1,6 @@
 // Every limit of Artery with its default, its bounds and its reason: the one table.
 // docs/reference/limits.md is made from it. It does not enforce: the rooms that are named do.
+import { tableOf } from '../model/table.ts';
 
 interface LimitRow {
   default: number;
@@ -15,7 +16,7 @@ const MIB = 1024 * KIB;
 const MINUTE_MS = 60_000;
 
 /** A row `frameBytesMax` is set by the environment variable `ARTERY_FRAME_BYTES_MAX`. */
-export const LIMITS = {
+export const LIMITS = tableOf({
   frameBytesMax: bytes(
     16 * MIB,
     'One MLLP frame; a longer one is answered AR and the connection closed.',
@@ -79,7 +80,7 @@ export const LIMITS = {
     'Longest life of a bearer token.',
     10 * 366 * 24 * 60,
   ),
-} as const satisfies Record<string, LimitRow>;
+} as const satisfies Record<string, LimitRow>);
 
 export type LimitName = keyof typeof LIMITS;
 export type Limits = Readonly<Record<LimitName, number>>;

@@ -1,5 +1,7 @@
 // Owns the reading of the element table: which elements a type has, their types and cardinality.
 // The table itself is generated (`npm run generate`); rows are read as they are asked for.
+
+import { tableOf } from '../model/table.ts';
 import tableJson from './r4/elements.generated.json' with { type: 'json' };
 
 /**
@@ -37,7 +39,8 @@ export interface ElementInfo {
   codesName: string;
 }
 
-const TABLE: ElementTable = tableJson as unknown as ElementTable;
+const { resources, types, codes } = tableOf(tableJson as unknown as ElementTable);
+const TABLE: ElementTable = { resources, types: tableOf(types), codes: tableOf(codes) };
 
 const PRIMITIVES: ReadonlySet<string> = new Set([
   'base64Binary',

@@ -1,5 +1,7 @@
 // Owns the reading of the search parameter table: which parameters a type has and where in a
 // resource their values stand. The table is generated (`npm run generate`).
+
+import { tableOf } from '../model/table.ts';
 import compartmentJson from './r4/compartment.generated.json' with { type: 'json' };
 import searchJson from './r4/search.generated.json' with { type: 'json' };
 
@@ -47,8 +49,8 @@ export interface Parameter {
   rangeName: string;
 }
 
-const SEARCH = searchJson as SearchTable;
-const COMPARTMENT = compartmentJson as CompartmentTable;
+const SEARCH = tableOf(searchJson as SearchTable);
+const COMPARTMENT = tableOf(compartmentJson as CompartmentTable);
 
 /** The parameters of a type by name, those of all resources included. Built at first use. */
 export function parametersOf(type: string): ReadonlyMap<string, Parameter> {

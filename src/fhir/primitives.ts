@@ -1,10 +1,12 @@
 // Owns the forms of FHIR's string-like primitives (R4 datatypes.html#primitive). Faults name the
 // rule, never the value.
+
+import { tableOf } from '../model/table.ts';
 import { isTemporal } from './time.ts';
 
 const STRING_CHARACTERS_MAX = 1_048_576;
 
-const FORMS: Record<string, { form: RegExp; fault: string }> = {
+const FORMS: Record<string, { form: RegExp; fault: string }> = tableOf({
   id: { form: /^[A-Za-z0-9.-]{1,64}$/, fault: 'An id is 1 to 64 of A-Z a-z 0-9 - and dot.' },
   code: { form: /^[^\s]+( [^\s]+)*$/, fault: 'A code has no leading, trailing or double blanks.' },
   uri: { form: /^\S+$/, fault: 'A URI holds no blanks.' },
@@ -15,14 +17,14 @@ const FORMS: Record<string, { form: RegExp; fault: string }> = {
     form: /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/,
     fault: 'A UUID is written as urn:uuid: and lower-case hex digits.',
   },
-};
+});
 
-const TEMPORAL_FAULTS: Record<string, string> = {
+const TEMPORAL_FAULTS: Record<string, string> = tableOf({
   date: 'It must be a real calendar date: YYYY, YYYY-MM or YYYY-MM-DD.',
   dateTime: 'It must be a real date, or date and time with seconds and zone.',
   instant: 'It must be a real date and time with seconds and zone.',
   time: 'It must be a time hh:mm:ss.',
-};
+});
 
 const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/;
 

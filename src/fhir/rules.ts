@@ -1,5 +1,7 @@
 // Owns the invariants of R4 that Artery checks on every write, by type. All are errors of the
 // specification; the names (obs-7) are the specification's.
+
+import { tableOf } from '../model/table.ts';
 import type { Walk } from './overlay.ts';
 import { spanOf } from './time.ts';
 
@@ -13,7 +15,7 @@ export function ruleOf(type: string): TypeRule | null {
   return RULES[type] ?? null;
 }
 
-const RULES: Record<string, TypeRule> = {
+const RULES: Record<string, TypeRule> = tableOf({
   Period: (data, walk) => {
     const start = span(data.start);
     const end = span(data.end);
@@ -108,7 +110,7 @@ const RULES: Record<string, TypeRule> = {
       walk.report('invariant', 'bdl-5: an entry must hold something.');
     }
   },
-};
+});
 
 function quantity(data: Data, walk: Walk): void {
   if (has(data, 'code') && !has(data, 'system', '_system')) {

@@ -21,15 +21,16 @@ export function checkStructure(
   data: unknown,
   extent: 'all' | 'first' = 'all',
 ): Partial<ErrorObject>[] | null {
-  ENGINES[extent] ??= newEngine(extent === 'all');
-  const validate = ENGINES[extent](type);
+  const engine = ENGINES.get(extent) ?? newEngine(extent === 'all');
+  ENGINES.set(extent, engine);
+  const validate = engine(type);
   return validate(data) ? null : (validate.errors ?? []);
 }
 
 /** Compiles the validator of a type at its first use. */
 type Engine = (type: string) => ValidateFunction;
 
-const ENGINES: { all?: Engine; first?: Engine } = {};
+const ENGINES = new Map<'all' | 'first', Engine>();
 
 /**
  * Instead of `$ref`, the keyword `fhirType` enters another type's validator, compiled when it is

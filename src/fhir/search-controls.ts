@@ -1,6 +1,7 @@
 // Owns the parameters that say how to answer, not what to find: _count, _sort, _total, _summary,
 // _cursor, _format, and the refusal of those that Artery does not serve.
 
+import { tableOf } from '../model/table.ts';
 import { isBirthDate } from './index-entries.ts';
 import type { Parameter } from './parameters.ts';
 import type { SearchOptions, SearchQuery } from './search.ts';
@@ -15,7 +16,7 @@ export interface Controls {
 
 type Reader = (controls: Controls, value: string) => ClauseFault | null;
 
-const READERS: Record<string, Reader> = {
+const READERS: Record<string, Reader> = tableOf({
   _count: readCount,
   _sort: readSort,
   _total: readTotal,
@@ -27,7 +28,7 @@ const READERS: Record<string, Reader> = {
   _revinclude: () => notSupported('_revinclude is not served.'),
   _elements: () => notSupported('_elements is not served.'),
   _contained: (_, value) => (value === 'false' ? null : notSupported('_contained is not served.')),
-};
+});
 
 export function isControl(name: string): boolean {
   return Object.hasOwn(READERS, name.split(':')[0] ?? '');

@@ -1,5 +1,7 @@
 // Owns the texts of a string parameter: the parts of a HumanName or an Address, or a plain string,
 // each with the name of its index entries.
+
+import { tableOf } from '../model/table.ts';
 import type { Place } from './parameters.ts';
 
 type Data = Record<string, unknown>;
@@ -10,10 +12,10 @@ export interface NamedText {
   text: string;
 }
 
-const PARTS: Record<string, { own: string[]; rest: string[] }> = {
+const PARTS: Record<string, { own: string[]; rest: string[] }> = tableOf({
   HumanName: { own: ['family', 'given'], rest: ['text', 'prefix', 'suffix'] },
   Address: { own: ['city', 'state', 'postalCode', 'country'], rest: ['line', 'district', 'text'] },
-};
+});
 
 /** The texts of one value at a place; the parts with parameters of their own come first. */
 export function textsOf(place: Place, value: unknown): NamedText[] {

@@ -1,5 +1,6 @@
 // Owns how text is made comparable: folded (case, accents, punctuation) and cut into words and
 // prefixes. Index and search both come here, so that they cannot disagree.
+import { tableOf } from '../model/table.ts';
 
 /** Longest prefix that is a token of its own; a longer search word is verified in clear. */
 export const PREFIX_MAX = 12;
@@ -7,7 +8,7 @@ export const PREFIX_MAX = 12;
 /** Words of one value that are looked at; a longer text is found by its first ones only. */
 export const WORDS_MAX = 32;
 
-const LETTERS: Record<string, string> = {
+const LETTERS: Record<string, string> = tableOf({
   ß: 'ss',
   æ: 'ae',
   œ: 'oe',
@@ -15,7 +16,7 @@ const LETTERS: Record<string, string> = {
   ł: 'l',
   đ: 'd',
   ı: 'i',
-};
+});
 
 /** Lower case, without accents: `Müller-Łoś` -> `muller-los`. */
 export function fold(text: string): string {

@@ -4,6 +4,7 @@ import type { Channel } from '../model/channel.ts';
 import { type ErrorCode, toEngineError } from '../model/errors.ts';
 import type { Issue } from '../model/issue.ts';
 import type { Principal } from '../model/principal.ts';
+import { tableOf } from '../model/table.ts';
 import {
   acknowledgeHl7,
   answerJson,
@@ -204,7 +205,7 @@ function answerHttp(items: IntakeItem[], rulings: Ruling[], channel: Channel): A
   return { frames: [body], contentType, status, headers: isStored(ruling) ? state.headers : {} };
 }
 
-const STATUS = { accepted: 202, error: 422, rejected: 400 } as const;
+const STATUS = tableOf({ accepted: 202, error: 422, rejected: 400 } as const);
 
 function httpState(ruling: Ruling | undefined, channel: Channel) {
   const status = ruling?.fault ? 503 : STATUS[ruling?.verdict ?? 'rejected'];

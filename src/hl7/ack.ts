@@ -1,6 +1,7 @@
 // Acknowledgements: original mode (AA AE AR) and enhanced mode (CA CE CR, then AA AE AR), HL7
 // v2.5.1 section 2.9. Pure: the same header, verdict and context give the same bytes.
 import type { Issue } from '../model/issue.ts';
+import { tableOf } from '../model/table.ts';
 import type { Delimiters } from './delimiters.ts';
 import { DEFAULT_DELIMITERS } from './delimiters.ts';
 import type { Header } from './header.ts';
@@ -81,7 +82,7 @@ export function ackErrorOf(issue: Issue, code?: number): AckError {
   return { at, severity, code: code ?? CODE_OF_ISSUE[issue.code] ?? 207, text };
 }
 
-const CODE_OF_ISSUE: Partial<Record<Issue['code'], number>> = {
+const CODE_OF_ISSUE: Partial<Record<Issue['code'], number>> = tableOf({
   structure: 100,
   required: 101,
   value: 102,
@@ -91,10 +92,10 @@ const CODE_OF_ISSUE: Partial<Record<Issue['code'], number>> = {
   'not-found': 204,
   duplicate: 205,
   conflict: 206,
-};
+});
 
 /** HL7 table 0357. */
-const TABLE_0357: Record<number, string> = {
+const TABLE_0357: Record<number, string> = tableOf({
   0: 'Message accepted',
   100: 'Segment sequence error',
   101: 'Required field missing',
@@ -109,7 +110,7 @@ const TABLE_0357: Record<number, string> = {
   205: 'Duplicate key identifier',
   206: 'Application record locked',
   207: 'Application internal error',
-};
+});
 
 const ERRORS_MAX = 20;
 
@@ -117,8 +118,8 @@ type Asked = Pick<Header, 'delimiters' | 'event' | 'version' | 'echo'>;
 
 const UNREADABLE: Asked = { delimiters: DEFAULT_DELIMITERS, event: '', version: '2.5.1', echo: [] };
 
-const ORIGINAL = { accepted: 'AA', error: 'AE', rejected: 'AR' } as const;
-const ACCEPT = { accepted: 'CA', error: 'CE', rejected: 'CR' } as const;
+const ORIGINAL = tableOf({ accepted: 'AA', error: 'AE', rejected: 'AR' } as const);
+const ACCEPT = tableOf({ accepted: 'CA', error: 'CE', rejected: 'CR' } as const);
 
 function chooseCodes(header: Header, verdict: Verdict): { accept?: string; application?: string } {
   const { outcome, stage = 'both' } = verdict;

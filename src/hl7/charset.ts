@@ -3,6 +3,7 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { EngineError } from '../model/errors.ts';
 import type { Issue } from '../model/issue.ts';
+import { tableOf } from '../model/table.ts';
 import { peekMsh } from './msh.ts';
 import { issueAt } from './path.ts';
 
@@ -86,7 +87,7 @@ const PARTS = new Set([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16]);
 const SHIFTING = new Set(['iso-2022-jp']);
 const MULTIBYTE = new Set(['iso-2022-jp', 'shift_jis', 'gb18030', 'big5', 'euc-kr']);
 
-const NAMES: Record<string, Charset> = {
+const NAMES: Record<string, Charset> = tableOf({
   ASCII: 'ascii',
   USASCII: 'ascii',
   ISOIR6: 'ascii',
@@ -111,7 +112,7 @@ const NAMES: Record<string, Charset> = {
   GB18030: 'gb18030',
   BIG5: 'big5',
   KSX1001: 'euc-kr',
-};
+});
 
 /** Later repetitions of MSH-18 name further sets that ISO 2022 escapes switch to. */
 function chooseCharset(declared: string, fallback: string): { charset: Charset; issues: Issue[] } {

@@ -1,6 +1,7 @@
 // Abstract message grammar as compact text, and the grouping of a message's segments by it. It
 // places every segment and reports what does not fit; it never refuses.
 import { EngineError } from '../model/errors.ts';
+import { tableOf } from '../model/table.ts';
 
 export interface StructureNode {
   /** Segment or group name; a choice of segments is `OBR|RQD`. */
@@ -33,7 +34,7 @@ export function compileStructure(text: string): Structure {
   return finishGroup('', children, true, false) as Structure;
 }
 
-const CLOSING: Record<string, string> = { '[': ']', '{': '}', '(': ')' };
+const CLOSING: Record<string, string> = tableOf({ '[': ']', '{': '}', '(': ')' });
 const DEPTH_MAX = 20;
 
 class Parser {

@@ -1,5 +1,7 @@
 // The closed language of `when`: parsed to a tree, then compiled to a closure. It can ask only for
 // text, presence, count and length of places: no computation, no loops.
+
+import { tableOf } from '../model/table.ts';
 import type { Cell } from './cell.ts';
 import { SOURCE_PATH_TEXT } from './source-path.ts';
 
@@ -109,14 +111,14 @@ function compileComparison<S>(
   };
 }
 
-const NUMERIC: Record<Operator, (left: number, right: number) => boolean> = {
+const NUMERIC: Record<Operator, (left: number, right: number) => boolean> = tableOf({
   '=': (left, right) => left === right,
   '!=': (left, right) => left !== right,
   '<': (left, right) => left < right,
   '>': (left, right) => left > right,
   '<=': (left, right) => left <= right,
   '>=': (left, right) => left >= right,
-};
+});
 
 function toNumber(measured: string | number): number {
   if (typeof measured === 'number') return measured;
@@ -218,7 +220,7 @@ function parseTest(parser: Parser): Condition {
     return negate(negated, { kind: 'valued', path: operand.path });
   }
   const token = take(parser, 'valued, in, or a comparison');
-  if (negated || token.kind !== 'operator' || !(token.text in NUMERIC)) {
+  if (negated || token.kind !== 'operator' || !Object.hasOwn(NUMERIC, token.text)) {
     throw unexpected(token, negated ? 'valued or in' : 'valued, in, or a comparison');
   }
   const operator = token.text as Operator;

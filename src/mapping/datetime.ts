@@ -1,5 +1,7 @@
 // HL7 TS/DTM, DT and TM texts to FHIR date, dateTime, instant and time (v2.5.1 section 2.A.22,
 // FHIR R4 datatypes). Precision is kept: nothing is invented but `:00` where FHIR demands it.
+
+import { tableOf } from '../model/table.ts';
 import type { LocalTime, Zone } from './zone.ts';
 
 export interface Converted {
@@ -18,7 +20,7 @@ const TM = /^(\d{2})(?:(\d{2})(?:(\d{2})(\.\d{1,9})?)?)?(?:[+-]\d{4})?$/;
 const FHIR_TIME = /^(\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?$/;
 
 /** How many groups of DTM the degree of precision of v2.3 (TS.2) leaves. */
-const DEGREE: Record<string, number> = { Y: 1, L: 2, D: 3, H: 4, M: 5, S: 7 };
+const DEGREE: Record<string, number> = tableOf({ Y: 1, L: 2, D: 3, H: 4, M: 5, S: 7 });
 
 interface Parts {
   groups: string[];

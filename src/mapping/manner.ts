@@ -1,5 +1,7 @@
 // How what a row writes meets what stands there: `initial` and `union` (the stored resource) and
 // `adds` (the output in hand). Wraps compiled rows; merging itself is record/merge.ts.
+
+import { tableOf } from '../model/table.ts';
 import type { JsonObject } from './json.ts';
 import type { RunRow } from './order.ts';
 import { type RowContext, refuse, type WrittenRow } from './row.ts';
@@ -46,7 +48,7 @@ function findFault(
   return manner === 'union' && !target.list ? 'Only a list can be added to.' : '';
 }
 
-const WRAP: Record<Manner, (row: RunRow, target: Target) => RunRow> = {
+const WRAP: Record<Manner, (row: RunRow, target: Target) => RunRow> = tableOf({
   adds: (row, target) => (scope, out) => (target.has(out) ? row(scope, out) : 0),
   initial: (row, { element }) => {
     return (scope, out) => (out[element] === undefined ? mark(scope, out, row, element) : 0);
@@ -59,7 +61,7 @@ const WRAP: Record<Manner, (row: RunRow, target: Target) => RunRow> = {
       return written;
     };
   },
-};
+});
 
 function mark(scope: Scope, out: JsonObject, row: RunRow, element: string): number {
   const written = row(scope, out);

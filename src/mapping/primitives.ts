@@ -1,5 +1,7 @@
 // The built-in conversions of a text to a FHIR primitive (the `as` of a row). Pure; what cannot be
 // converted is undefined, and the caller says where it stood.
+
+import { tableOf } from '../model/table.ts';
 import { type Converted, toDate, toDateTime, toInstant, toTime } from './datetime.ts';
 import type { Zone } from './zone.ts';
 
@@ -25,7 +27,7 @@ export interface ConversionContext {
 export type Conversion = (text: string, context: ConversionContext) => unknown;
 
 /** All values of `as` that need no table. */
-export const CONVERSIONS: Readonly<Record<string, Conversion>> = {
+export const CONVERSIONS: Readonly<Record<string, Conversion>> = tableOf({
   string: (text) => text.trim() || undefined,
   markdown: (text) => text.trim() || undefined,
   code: toCode,
@@ -43,7 +45,7 @@ export const CONVERSIONS: Readonly<Record<string, Conversion>> = {
   instant: (text, context) => noted(toInstant(text.trim(), context.degree, context.zone), context),
   time: (text) => toTime(text.trim()),
   base64Binary: (text) => toBase64(text.replaceAll(/\s/g, '')),
-};
+});
 
 function noted(converted: Converted, context: ConversionContext): string | undefined {
   if (converted.assumedZone) context.noteTime(converted);

@@ -1,5 +1,7 @@
 // JSON schemas of the four layers of mapping files: what check.ts checks and what
 // docs/reference/mapping.schema.json publishes. Meaning beyond shape is checked while compiling.
+
+import { tableOf } from '../model/table.ts';
 import type { Layer } from './source.ts';
 
 /** The part of JSON Schema (2020-12) that is used; check.ts knows no more. */
@@ -68,7 +70,7 @@ const entry = object('a target', {
 });
 
 /** Parts that several layers use. */
-export const DEFINITIONS: Readonly<Record<string, Schema>> = {
+export const DEFINITIONS: Readonly<Record<string, Schema>> = tableOf({
   row: object('a row', {
     id: text('the key of the row for overlays'),
     from: {
@@ -126,7 +128,7 @@ export const DEFINITIONS: Readonly<Record<string, Schema>> = {
     },
     ['type', 'at', 'key'],
   ),
-};
+});
 
 const reasons: Schema = {
   description: 'segments with the reason for which they are ignored',
@@ -135,7 +137,7 @@ const reasons: Schema = {
 };
 
 /** One schema per layer. */
-export const SCHEMAS: Readonly<Record<Layer, Schema>> = {
+export const SCHEMAS: Readonly<Record<Layer, Schema>> = tableOf({
   messages: object(
     'a message map',
     {
@@ -201,7 +203,7 @@ export const SCHEMAS: Readonly<Record<Layer, Schema>> = {
     },
     ['codes'],
   ),
-};
+});
 
 /** The document that docs/reference publishes: one schema per layer under `$defs`. */
 export function publishedSchema(): Record<string, unknown> {

@@ -1,5 +1,6 @@
 // The one table of operating faults. Bad data is an Issue, not an error: see issue.ts.
 // docs/reference/errors.md is made from this table.
+import { tableOf } from './table.ts';
 
 interface ErrorRow {
   sentence: string;
@@ -15,7 +16,7 @@ interface ErrorRow {
   retry: 'never' | 'later';
 }
 
-export const ERRORS = {
+export const ERRORS = tableOf({
   BAD_REQUEST: row(
     'The request is not of the form that this address takes.',
     400,
@@ -66,7 +67,7 @@ export const ERRORS = {
   CONFIG_INVALID: row('A configuration file or setting is wrong.', 500, 'AR', 207, 'invalid'),
   CLOSING: row('The server is stopping.', 503, 'AE', 207, 'transient', 'later'),
   INTERNAL: row('A fault in Artery itself.', 500, 'AE', 207, 'exception', 'later'),
-} satisfies Record<string, ErrorRow>;
+} satisfies Record<string, ErrorRow>);
 
 export type ErrorCode = keyof typeof ERRORS;
 

@@ -7,6 +7,7 @@ import { ackErrorOf, ackFrames, acksFor, isEnhanced, type Verdict } from '../hl7
 import { type Header, readHeader } from '../hl7/header.ts';
 import { ERRORS, type ErrorCode } from '../model/errors.ts';
 import type { Issue } from '../model/issue.ts';
+import { tableOf } from '../model/table.ts';
 import type { IntakeItem } from './intake.ts';
 
 export { readHeader };
@@ -63,7 +64,7 @@ export interface HttpAnswer {
   body: Uint8Array;
 }
 
-const HTTP_STATUS = { accepted: 202, error: 422, rejected: 400 } as const;
+const HTTP_STATUS = tableOf({ accepted: 202, error: 422, rejected: 400 } as const);
 
 /** The body of an HTTP answer to a FHIR or JSON channel; `location` is where its state is read. */
 export function answerJson(item: IntakeItem, ruling: Ruling, location: string): HttpAnswer {

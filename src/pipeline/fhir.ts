@@ -120,10 +120,10 @@ function place(
     return undefined;
   }
   const names = [fullUrl, old === '' ? '' : `${resourceType}/${old}`].filter((name) => name !== '');
-  const { meta, ...rest } = resource;
+  const { meta } = resource;
   const kept = isPlainObject(meta) ? withoutVersion(meta) : undefined;
   // Assigned in place: a copy would forget how decimals were written.
-  for (const key of Object.keys(resource)) if (!(key in rest)) delete resource[key];
+  delete resource.meta;
   const full = resource as Resource & { id: string };
   full.id = identity.id;
   if (kept !== undefined) full.meta = kept;

@@ -61,7 +61,7 @@ function withoutKnown(
 
 /** An element, or another type of the same choice. */
 function hasElement(stored: object, element: string): boolean {
-  if (element in stored) return true;
+  if (Object.hasOwn(stored, element)) return true;
   const stem = choiceOf(element);
   return stem !== undefined && Object.keys(stored).some((name) => choiceOf(name) === stem);
 }
@@ -87,11 +87,12 @@ function overlay(stored: object, incoming: object, union: readonly string[] = []
 /** Other types of the same choice element go, and what extends the old primitive goes. */
 function dropRivals(merged: Record<string, unknown>, element: string, incoming: object): void {
   const extension = `_${element}`;
-  if (extension in merged && !(extension in incoming)) delete merged[extension];
+  if (!Object.hasOwn(incoming, extension)) delete merged[extension];
   const stem = choiceOf(element);
   if (stem === undefined) return;
   for (const other of Object.keys(merged)) {
-    if (other !== element && choiceOf(other) === stem && !(other in incoming)) delete merged[other];
+    const isRival = other !== element && choiceOf(other) === stem;
+    if (isRival && !Object.hasOwn(incoming, other)) delete merged[other];
   }
 }
 
@@ -128,7 +129,7 @@ function clear(from: Record<string, unknown>, path: string[], incoming: unknown)
   const stem = element.endsWith('[x]') ? element.slice(0, -3) : element;
   for (const name of Object.keys(from)) {
     const gone = name === stem || name === `_${stem}` || choiceOf(name) === stem;
-    const kept = isObject(incoming) && name in incoming;
+    const kept = isObject(incoming) && Object.hasOwn(incoming, name);
     if (gone && !kept) delete from[name];
   }
 }

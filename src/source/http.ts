@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Channel } from '../model/channel.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Principal } from '../model/principal.ts';
+import { tableOf } from '../model/table.ts';
 import type { Receive } from './port.ts';
 
 export interface HttpSourceOptions {
@@ -19,27 +20,47 @@ export interface HttpSourceOptions {
   now(): number;
 }
 
-const ACCEPTED: Record<Channel['format'], RegExp> = {
+const ACCEPTED: Record<Channel['format'], RegExp> = tableOf({
   hl7v2: /^(application\/hl7-v2|x-application\/hl7-v2\+er7|text\/plain)$/,
   fhir: /^(application\/fhir\+json|application\/json)$/,
   json: /^application\/json$/,
-};
+});
+
+/** A caller that may post to the channel. */
+interface Admission {
+  channel: Channel;
+  principal: Principal;
+}
+
+/** What both routes ask for: `channel/<name>.write`. */
+const CHANNEL = { kind: 'channel' } as const;
 
 /** Registers the routes. The server closes them; there is nothing of its own to close. */
 export async function httpSource(app: FastifyInstance, options: HttpSourceOptions): Promise<void> {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
+  const admissions = new WeakMap<FastifyRequest, Admission>();
+  // Before the body is read: nobody unknown makes the server take 16 MiB in.
+  const admit = async (request: FastifyRequest) => {
+    const channel = named(options, (request.params as { name: string }).name);
+    admissions.set(request, { channel, principal: await options.admit(request, channel) });
+  };
+  const admissionOf = (request: FastifyRequest): Admission => {
+    const admission = admissions.get(request);
+    if (admission === undefined) throw new EngineError('INTERNAL', 'The route has no guard.');
+    return admission;
+  };
   app.post<{ Params: { name: string } }>(
     '/channels/:name',
-    { bodyLimit: options.bodyBytesMax },
-    async (request, reply) => post(request, reply, options),
+    { bodyLimit: options.bodyBytesMax, onRequest: admit, config: { access: CHANNEL } },
+    async (request, reply) => post(request, reply, options, admissionOf(request)),
   );
   app.get<{ Params: { name: string; id: string } }>(
     '/channels/:name/messages/:id',
+    { onRequest: admit, config: { access: CHANNEL } },
     async (request) => {
-      const channel = named(options, request.params.name);
-      const principal = await options.admit(request, channel);
+      const { channel, principal } = admissionOf(request);
       const state = await options.state(principal, channel, request.params.id);
       if (state === undefined) throw new EngineError('NOT_FOUND', 'No such message here.');
       return state;
@@ -51,9 +72,8 @@ async function post(
   request: FastifyRequest<{ Params: { name: string } }>,
   reply: FastifyReply,
   options: HttpSourceOptions,
+  { channel, principal }: Admission,
 ): Promise<FastifyReply> {
-  const channel = named(options, request.params.name);
-  const principal = await options.admit(request, channel);
   const contentType = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
   if (!contentType || !ACCEPTED[channel.format].test(contentType)) {
     throw new EngineError(

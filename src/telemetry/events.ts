@@ -1,5 +1,7 @@
 // All named events: level, sentence, typed fields and labels of the counter that each one moves.
 // Ids and codes only; there is no field that takes free text (fields.ts withholds what is none).
+
+import { tableOf } from '../model/table.ts';
 import { type FieldKind, type FieldType, fits, WITHHELD } from './fields.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
@@ -14,7 +16,7 @@ interface EventRow {
 
 const ON_CHANNEL = { id: 'id', channel: 'channel' } as const;
 
-export const EVENTS = {
+export const EVENTS = tableOf({
   // messages
   'message.received': row(
     'debug',
@@ -179,7 +181,7 @@ export const EVENTS = {
   ),
   'server.stopping': row('info', 'Artery finishes what runs and stops.', {}, []),
   'server.stopped': row('info', 'Artery stopped.', { ms: 'ms' }, []),
-} as const satisfies Record<string, EventRow>;
+} as const satisfies Record<string, EventRow>);
 
 export type EventName = keyof typeof EVENTS;
 

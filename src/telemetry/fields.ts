@@ -3,6 +3,7 @@
 
 import { constants } from 'node:os';
 import { ERRORS } from '../model/errors.ts';
+import { tableOf } from '../model/table.ts';
 
 export type FieldKind = keyof typeof FORMS;
 
@@ -16,7 +17,7 @@ const CODES: ReadonlySet<string> = new Set([
   ...['END', 'EPROTO', 'ENOTFOUND', 'EAI_AGAIN'],
 ]);
 
-const FORMS = {
+const FORMS = tableOf({
   /** UUID of a message, resource or credential. */
   id: text(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/),
   /** Name of a channel: the operator's own file name. */
@@ -42,7 +43,7 @@ const FORMS = {
   /** Milliseconds, fractions allowed. */
   ms: (value: unknown) => typeof value === 'number' && Number.isFinite(value),
   flag: (value: unknown) => typeof value === 'boolean',
-} satisfies Record<string, (value: unknown) => boolean>;
+} satisfies Record<string, (value: unknown) => boolean>);
 
 /** TypeScript type of a field kind. */
 export type FieldType<K extends FieldKind> = K extends 'count' | 'ms'

@@ -9,6 +9,7 @@ import {
   type MetricValue,
   Registry,
 } from 'prom-client';
+import { tableOf } from '../model/table.ts';
 
 /** Stages of the trip whose duration is measured. */
 export const STAGES = [
@@ -45,7 +46,7 @@ export interface Metrics {
   readonly contentType: string;
 }
 
-export const GAUGES = {
+export const GAUGES = tableOf({
   queue_waiting: 'Ordering keys that wait for a worker.',
   queue_active: 'Ordering keys that are worked on.',
   queue_oldest_ms: 'How long the oldest waiting ordering key has waited; 0 where nothing waits.',
@@ -56,7 +57,7 @@ export const GAUGES = {
   channels: 'Channels that run.',
   resident_bytes: 'Resident memory of the process.',
   event_loop_delay_ms: 'Mean delay of the event loop.',
-} as const;
+} as const);
 export type GaugeName = keyof typeof GAUGES;
 
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];

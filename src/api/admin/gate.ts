@@ -5,10 +5,11 @@ import type { Verb } from '../../access/scopes.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { Principal } from '../../model/principal.ts';
 import { recordEvent } from '../../record/audit.ts';
+import { type Guard, guardOf } from '../route-access.ts';
 import type { AdminServices } from './services.ts';
 
 /** Runs before the body is read: nobody unknown makes the server parse anything. */
-export type Gate = (area: string, verb: Verb) => (request: FastifyRequest) => Promise<void>;
+export type Gate = (area: string, verb: Verb) => Guard;
 
 const PRINCIPAL = 'principal';
 
@@ -24,15 +25,16 @@ export function principalOf(request: FastifyRequest): Principal {
 
 /** Throws UNAUTHENTICATED or FORBIDDEN after auditing the denial. */
 export function createGate(services: AdminServices): Gate {
-  return (area, verb) => async (request) => {
-    const principal = await identify(services, request);
-    const decision = authorize(principal, { kind: 'admin', area, verb });
-    if (!decision.allowed) {
-      await auditDenial(services, request, 'FORBIDDEN', principal);
-      throw new EngineError('FORBIDDEN', decision.reason);
-    }
-    request.setDecorator(PRINCIPAL, principal);
-  };
+  return (area, verb) =>
+    guardOf({ kind: 'admin', area, verb }, async (request) => {
+      const principal = await identify(services, request);
+      const decision = authorize(principal, { kind: 'admin', area, verb });
+      if (!decision.allowed) {
+        await auditDenial(services, request, 'FORBIDDEN', principal);
+        throw new EngineError('FORBIDDEN', decision.reason);
+      }
+      request.setDecorator(PRINCIPAL, principal);
+    });
 }
 
 async function identify(services: AdminServices, request: FastifyRequest): Promise<Principal> {

@@ -2,6 +2,7 @@
 // server is. A refusal is audited here.
 import type { FastifyRequest } from 'fastify';
 import { type Action, authorize } from '../../access/authorize.ts';
+import { INTERACTIONS, type Interaction } from '../../access/route.ts';
 import type { Verb } from '../../access/scopes.ts';
 import { isResourceType } from '../../fhir/elements.ts';
 import { EngineError } from '../../model/errors.ts';
@@ -9,6 +10,7 @@ import type { Principal } from '../../model/principal.ts';
 import { recordEvent } from '../../record/audit.ts';
 import type { ClinicalRecord } from '../../record/context.ts';
 import type { Telemetry } from '../../telemetry/events.ts';
+import { type Guard, guardOf } from '../route-access.ts';
 import { baseUrlOf } from './negotiate.ts';
 
 export interface FhirApiOptions {
@@ -36,6 +38,8 @@ export interface FhirLimits {
 export interface FhirContext extends FhirApiOptions {
   prefix: string;
   principals: WeakMap<FastifyRequest, Principal>;
+  /** Filled by the guard of the route. */
+  admissions: WeakMap<FastifyRequest, Admitted>;
 }
 
 /** A request that was let in. */
@@ -48,8 +52,26 @@ export interface Admitted {
   baseUrl: string;
 }
 
-/** Lets a request act on a type. Throws NOT_FOUND (no such type), FORBIDDEN (audited). */
-export async function admit(
+/**
+ * The guard of a route: lets a request act on the type of its URL, before its body is read.
+ * Throws NOT_FOUND (no such type), FORBIDDEN (audited).
+ */
+export function allow(context: FhirContext, interaction: Interaction): Guard {
+  const verb = INTERACTIONS[interaction];
+  return guardOf({ kind: 'fhir', interaction, verb }, async (request) => {
+    const { type } = request.params as { type: string };
+    context.admissions.set(request, await admit(context, request, verb, type));
+  });
+}
+
+/** What the guard of the route has found. */
+export function admittedOf(context: FhirContext, request: FastifyRequest): Admitted {
+  const admitted = context.admissions.get(request);
+  if (admitted === undefined) throw new EngineError('INTERNAL', 'The route has no guard.');
+  return admitted;
+}
+
+async function admit(
   context: FhirContext,
   request: FastifyRequest,
   verb: Verb,

@@ -7,13 +7,15 @@ import type {
   FastifyRequest,
   HTTPMethods,
 } from 'fastify';
+import type { Interaction, RouteAccess } from '../../access/route.ts';
 import { capabilityStatement } from '../../fhir/capability.ts';
 import { parseJson } from '../../fhir/json.ts';
 import { EngineError } from '../../model/errors.ts';
 import { placesOf } from '../../telemetry/fields.ts';
 import { FHIR_JSON, sendFault, sendIssues } from '../problem.ts';
+import { OPEN } from '../route-access.ts';
 import { engineErrorOf } from '../server.ts';
-import type { FhirApiOptions, FhirContext } from './context.ts';
+import { allow, type FhirApiOptions, type FhirContext } from './context.ts';
 import { baseUrlOf, checkFormat, urlParameters } from './negotiate.ts';
 import { handleHistory, handleRead } from './read.ts';
 import { handleSearch } from './search.ts';
@@ -23,7 +25,10 @@ export type { FhirApiOptions, FhirLimits } from './context.ts';
 
 /** Fastify plugin; register it with the prefix `/fhir/R4`. All but /metadata needs a token. */
 export async function fhirApi(app: FastifyInstance, options: FhirApiOptions): Promise<void> {
-  const context: FhirContext = { ...options, prefix: app.prefix, principals: new WeakMap() };
+  const context: FhirContext = {
+    ...{ ...options, prefix: app.prefix },
+    ...{ principals: new WeakMap(), admissions: new WeakMap() },
+  };
   addBodyParsers(app, context);
   addFaults(app, context);
   addMetadata(app, context);
@@ -44,16 +49,24 @@ type Handler = (
 ) => Promise<FastifyReply>;
 
 function addRoutes(app: FastifyInstance, context: FhirContext): void {
-  const bind = (handler: Handler) => (request: FastifyRequest, reply: FastifyReply) =>
-    handler(context, request, reply);
-  app.get('/:type/:id', bind(handleRead));
-  app.get('/:type/:id/_history/:version', bind(handleRead));
-  app.get('/:type/:id/_history', bind(handleHistory));
-  app.get('/:type/_history', bind(handleHistory));
-  app.get('/:type', bind(handleSearch));
-  app.post('/:type/_search', bind(handleSearch));
-  app.post('/:type', bind(handleCreate));
-  app.put('/:type/:id', bind(handleUpdate));
+  const serve = (
+    method: 'GET' | 'POST' | 'PUT',
+    url: string,
+    interaction: Interaction,
+    handle: Handler,
+  ) => {
+    const handler = (request: FastifyRequest, reply: FastifyReply) =>
+      handle(context, request, reply);
+    app.route({ method, url, handler, onRequest: allow(context, interaction) });
+  };
+  serve('GET', '/:type/:id', 'read', handleRead);
+  serve('GET', '/:type/:id/_history/:version', 'vread', handleRead);
+  serve('GET', '/:type/:id/_history', 'history-instance', handleHistory);
+  serve('GET', '/:type/_history', 'history-type', handleHistory);
+  serve('GET', '/:type', 'search-type', handleSearch);
+  serve('POST', '/:type/_search', 'search-type', handleSearch);
+  serve('POST', '/:type', 'create', handleCreate);
+  serve('PUT', '/:type/:id', 'update', handleUpdate);
 }
 
 /** What FHIR knows and Artery does not serve is refused in so many words. */
@@ -62,10 +75,10 @@ function addRefusals(app: FastifyInstance): void {
     const text = `${what} are not served here.`;
     return sendIssues(reply, 422, [{ severity: 'error', code: 'not-supported', at: '', text }]);
   };
-  app.post('/', notServed('Transactions and batches'));
-  app.get('/', notServed('Searches over all types'));
-  app.get('/_history', notServed('Histories over all types'));
-  app.post('/_search', notServed('Searches over all types'));
+  app.post('/', ANY_TOKEN, notServed('Transactions and batches'));
+  app.get('/', ANY_TOKEN, notServed('Searches over all types'));
+  app.get('/_history', ANY_TOKEN, notServed('Histories over all types'));
+  app.post('/_search', ANY_TOKEN, notServed('Searches over all types'));
   refuseMethods(app, '/:type', ['PUT', 'PATCH', 'DELETE'], 'GET, HEAD, POST');
   refuseMethods(app, '/:type/:id', ['POST', 'PATCH', 'DELETE'], 'GET, HEAD, PUT');
   refuseMethods(app, '/:type/_search', ['GET', 'PUT', 'PATCH', 'DELETE'], 'POST');
@@ -73,6 +86,9 @@ function addRefusals(app: FastifyInstance): void {
   const version = '/:type/:id/_history/:version';
   refuseMethods(app, version, ['POST', 'PUT', 'PATCH', 'DELETE'], 'GET, HEAD');
 }
+
+/** The guard of all routes has found a valid token; nothing but the refusal is answered. */
+const ANY_TOKEN: { config: { access: RouteAccess } } = { config: { access: { kind: 'token' } } };
 
 /** Refused before the body is read, whatever its content type. */
 function refuseMethods(
@@ -85,11 +101,11 @@ function refuseMethods(
     reply.header('Allow', allow);
     throw new EngineError('METHOD_NOT_ALLOWED', `Served here: ${allow}.`);
   };
-  app.route({ method, url, onRequest: refuse, handler: refuse });
+  app.route({ method, url, ...ANY_TOKEN, onRequest: refuse, handler: refuse });
 }
 
 function addMetadata(app: FastifyInstance, context: FhirContext): void {
-  app.get('/metadata', async (request, reply) => {
+  app.get('/metadata', OPEN, async (request, reply) => {
     checkFormat(request.headers.accept, urlParameters(request).get('_format'));
     const baseUrl = baseUrlOf(request, context.baseUrl ?? '', context.prefix);
     const version = context.version ?? '0';

@@ -5,7 +5,7 @@ import { spanOf } from '../../fhir/time.ts';
 import { EngineError } from '../../model/errors.ts';
 import { type HistoryPage, readHistory, readResource } from '../../record/read.ts';
 import { FHIR_JSON } from '../problem.ts';
-import { admit, checkId, type FhirContext } from './context.ts';
+import { admittedOf, checkId, type FhirContext } from './context.ts';
 import { checkFormat, etagOf, isUnmodified, urlParameters } from './negotiate.ts';
 
 interface ReadParams {
@@ -22,7 +22,7 @@ export async function handleRead(
 ): Promise<FastifyReply> {
   const { type, id, version } = request.params as ReadParams;
   checkFormat(request.headers.accept, formatOf(request));
-  const { principal, bound } = await admit(context, request, 'r', type);
+  const { principal, bound } = admittedOf(context, request);
   const options = version === undefined ? bound : { ...bound, version: readVersion(version) };
   const ref = { type, id: checkId(id) };
   const { resource, head } = await readResource(context.record, principal, ref, options);
@@ -50,7 +50,7 @@ export async function handleHistory(
   const { type, id } = request.params as Partial<ReadParams> & { type: string };
   const parameters = urlParameters(request);
   checkFormat(request.headers.accept, parameters.get('_format'));
-  const { principal, bound, baseUrl } = await admit(context, request, 'r', type);
+  const { principal, bound, baseUrl } = admittedOf(context, request);
   const asked = readHistoryParameters(context, parameters);
   const of = id === undefined ? { type } : { type, id: checkId(id) };
   const page = await readHistory(context.record, principal, of, { ...bound, ...asked.read });

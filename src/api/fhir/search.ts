@@ -6,7 +6,7 @@ import { parseSearch } from '../../fhir/search.ts';
 import { hasErrors } from '../../model/issue.ts';
 import { searchResources } from '../../record/search.ts';
 import { FHIR_JSON, sendIssues } from '../problem.ts';
-import { admit, type FhirContext } from './context.ts';
+import { admittedOf, type FhirContext } from './context.ts';
 import { checkFormat, readPrefer, urlParameters } from './negotiate.ts';
 
 /** `GET /Patient?name=x`, `POST /Patient/_search` with a form; both may be given at once. */
@@ -21,7 +21,7 @@ export async function handleSearch(
     for (const [name, value] of request.body) parameters.append(name, value);
   }
   checkFormat(request.headers.accept, parameters.get('_format'));
-  const { principal, bound, baseUrl } = await admit(context, request, 's', type);
+  const { principal, bound, baseUrl } = admittedOf(context, request);
   const { searchCountDefault, searchCountMax, searchTermsMax, totalCountMax } = context.limits;
   const { query, issues } = parseSearch(type, parameters, {
     ...{ countDefault: searchCountDefault, countMax: searchCountMax, baseUrl },

@@ -9,7 +9,7 @@ import type { Resource } from '../../model/resource.ts';
 import { readResource } from '../../record/read.ts';
 import { createResource, type SavedResource, updateResource } from '../../record/update.ts';
 import { FHIR_JSON, sendIssues } from '../problem.ts';
-import { type Admitted, admit, checkId, type FhirContext, refuse } from './context.ts';
+import { type Admitted, admittedOf, checkId, type FhirContext, refuse } from './context.ts';
 import { checkFormat, etagOf, readIfMatch, readPrefer, urlParameters } from './negotiate.ts';
 
 /** `POST /Patient`: 201 with Location, 400 for structure, 422 for rules. */
@@ -20,7 +20,7 @@ export async function handleCreate(
 ): Promise<FastifyReply> {
   const { type } = request.params as { type: string };
   checkFormat(request.headers.accept, urlParameters(request).get('_format'));
-  const admitted = await admit(context, request, 'c', type);
+  const admitted = admittedOf(context, request);
   if (request.headers['if-none-exist'] !== undefined) {
     throw new EngineError('BAD_REQUEST', 'If-None-Exist is not served yet; nothing was created.');
   }
@@ -40,7 +40,7 @@ export async function handleUpdate(
 ): Promise<FastifyReply> {
   const { type, id } = request.params as { type: string; id: string };
   checkFormat(request.headers.accept, urlParameters(request).get('_format'));
-  const admitted = await admit(context, request, 'u', type);
+  const admitted = admittedOf(context, request);
   const resource = takeBody(request.body, type);
   if (resource.id !== checkId(id)) {
     throw new EngineError('BAD_REQUEST', 'The id of the resource is not the id of the URL.');

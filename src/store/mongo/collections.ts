@@ -1,6 +1,7 @@
 // The collections and their indexes, as docs/reference/mongodb.md explains them. Only plain, unique
 // and multikey indexes: no partial, text, TTL or collated ones.
 import type { Collection, Db, IndexDescription } from 'mongodb';
+import { tableOf } from '../../model/table.ts';
 import type {
   AuditDoc,
   CheckpointDoc,
@@ -58,7 +59,9 @@ export function collectionsOf(db: Db): Collections {
 }
 
 /** Besides `_id`, which every collection has; those that are not named here need no other. */
-export const INDEXES: Partial<Record<CollectionName, IndexDescription[]>> = {
+export const INDEXES: Partial<Record<CollectionName, IndexDescription[]>> = tableOf<
+  Partial<Record<CollectionName, IndexDescription[]>>
+>({
   intake: [
     { name: 'once', key: { tenant: 1, once: 1 }, unique: true },
     { name: 'inbox', key: { tenant: 1, state: 1, orderingKey: 1, seq: 1 } },
@@ -83,4 +86,4 @@ export const INDEXES: Partial<Record<CollectionName, IndexDescription[]>> = {
   versions: [{ name: 'changes', key: { tenant: 1, type: 1, lastUpdated: -1, id: 1, version: -1 } }],
   keys: [{ name: 'by_kind', key: { tenant: 1, kind: 1, id: 1 } }],
   credentials: [{ name: 'token_hash', key: { tokenHash: 1 }, unique: true }],
-};
+});

@@ -1,5 +1,7 @@
 // Documents of each collection as rows of store/transfer.ts, and the way back. A kind of rows
 // stands in the collection of its name.
+
+import { tableOf } from '../../model/table.ts';
 import { type Kind, type Rows, tidyEntries } from '../transfer.ts';
 import { onceOf } from './batch-state.ts';
 import { toIntakeRow } from './intake-reads.ts';
@@ -27,7 +29,7 @@ export interface Docs {
   checkpoints: CheckpointDoc;
 }
 
-export const TO_ROW: { [K in Kind]: (doc: Docs[K]) => Rows[K] } = {
+export const TO_ROW: { [K in Kind]: (doc: Docs[K]) => Rows[K] } = tableOf({
   keys: withoutId,
   credentials: withoutId,
   resources: (doc) => ({
@@ -43,9 +45,9 @@ export const TO_ROW: { [K in Kind]: (doc: Docs[K]) => Rows[K] } = {
   intake: (doc) => ({ tenant: doc.tenant, ...toIntakeRow(doc) }),
   audit: withoutId,
   checkpoints: withoutId,
-};
+});
 
-export const TO_DOC: { [K in Kind]: (row: Rows[K]) => Docs[K] } = {
+export const TO_DOC: { [K in Kind]: (row: Rows[K]) => Docs[K] } = tableOf({
   keys: (row) => ({ _id: rowId(row.tenant, row.id), ...row }),
   credentials: (row) => ({ _id: rowId(row.tenant, row.id), ...row }),
   resources: toResourceDoc,
@@ -66,7 +68,7 @@ export const TO_DOC: { [K in Kind]: (row: Rows[K]) => Docs[K] } = {
   }),
   audit: (row) => ({ _id: numberedId(row.tenant, row.seq), ...row }),
   checkpoints: (row) => ({ _id: checkpointId(row.tenant, row), ...row }),
-};
+});
 
 function withoutId<D extends { _id: string }>({ _id, ...row }: D): Omit<D, '_id'> {
   return row;

@@ -1,5 +1,6 @@
 // The thread for reads that may take long: searches, history, lists and counts. It cannot write.
 import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { tableOf } from '../../model/table.ts';
 import { type Connection, openReader, translateError } from './connection.ts';
 import { countMatches, findResources } from './find.ts';
 import { countIntake, listMessages, listWaiting } from './intake-reads.ts';
@@ -20,7 +21,7 @@ import {
 import { countResources, listHistory } from './resource-reads.ts';
 
 /** What clients may ask for; each takes the connection first. */
-export const SLOW_READS = {
+export const SLOW_READS = tableOf({
   findResources,
   countMatches,
   countIntake,
@@ -33,7 +34,7 @@ export const SLOW_READS = {
   listKeys,
   countResources,
   listHistory,
-};
+});
 
 export interface ReaderData {
   folder: string;

@@ -1,6 +1,7 @@
 // All rows of a folder in the neutral form of store/transfer.ts, each kind in the order of its
 // table. The tokens of the full-text table, which keeps no texts, are read back from its index.
 import type { MessageFormat } from '../../model/message.ts';
+import { tableOf } from '../../model/table.ts';
 import type { Checkpoint, CredentialRow, KeyRow, RangeEntry } from '../port.ts';
 import { KINDS, type Kind, type Place, type Rows, tidyEntries } from '../transfer.ts';
 import { FORGOTTEN } from './apply-resources.ts';
@@ -33,7 +34,7 @@ export function readState(db: Connection): string {
   return JSON.stringify([ends, KINDS.map((kind) => countRows(db, kind))]);
 }
 
-const COUNTS: Record<Kind, string> = {
+const COUNTS: Record<Kind, string> = tableOf({
   keys: '(SELECT count(*) FROM keys)',
   credentials: '(SELECT count(*) FROM credentials)',
   resources: '(SELECT count(*) FROM resources)',
@@ -41,9 +42,9 @@ const COUNTS: Record<Kind, string> = {
   intake: '(SELECT count(*) FROM intake)',
   audit: '(SELECT count(*) FROM audit)',
   checkpoints: '(SELECT count(*) FROM checkpoints)',
-};
+});
 
-const READERS: { [K in Kind]: Reader<K> } = {
+const READERS: { [K in Kind]: Reader<K> } = tableOf({
   keys: readKeys,
   credentials: readCredentials,
   resources: readResources,
@@ -51,7 +52,7 @@ const READERS: { [K in Kind]: Reader<K> } = {
   intake: readIntake,
   audit: readAudit,
   checkpoints: readCheckpoints,
-};
+});
 
 /** The one number of a place, 0 before the first row. */
 function numberOf(after: Place | null): number {

@@ -1,5 +1,7 @@
 // Writes rows of store/transfer.ts into a folder, inside a transaction of the caller, with the
 // counts that commits keep. Numbers and hashes are those of the rows: nothing is made anew.
+
+import { tableOf } from '../../model/table.ts';
 import type { Kind, Rows } from '../transfer.ts';
 import { insertIntakeRow } from './apply-intake.ts';
 import { writeKeys } from './apply-keys.ts';
@@ -13,7 +15,7 @@ export function writeRows<K extends Kind>(state: WriterState, kind: K, rows: Row
   state.flushCounts();
 }
 
-const WRITERS: { [K in Kind]: Writer<K> } = {
+const WRITERS: { [K in Kind]: Writer<K> } = tableOf({
   keys: writeKey,
   credentials: (state, tenant, row) => {
     writeKeys(state, tenant, { tenant: row.tenant, credentials: [row] }, NO_KEYS);
@@ -28,7 +30,7 @@ const WRITERS: { [K in Kind]: Writer<K> } = {
     const sql = 'INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)';
     state.db.run(sql, tenant, seq, hash, at, signature, keyId);
   },
-};
+});
 
 const NO_KEYS = { writes: [], destroyed: [] };
 
