@@ -3,7 +3,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Config, loadConfig } from '../config/config.ts';
 import type { CommandContext } from './context.ts';
-import { CommandError, type ExitCode } from './outcome.ts';
+import { CommandError, EXIT, type ExitCode } from './outcome.ts';
 
 export interface Call<O> {
   context: CommandContext;
@@ -23,12 +23,27 @@ export function act<O>(
   return async (...given) => {
     const command = given.at(-1) as Command;
     const options = command.optsWithGlobals() as O & { json?: boolean };
+    refuseEmpty(command);
     const config = (): Config => loadConfig(context.environment);
     const print = (value: unknown, text: string): void =>
       context.out(options.json ? JSON.stringify(value) : text);
     const code = await run({ context, options, args: command.args, config, print });
     if (code !== undefined && code !== 0) throw new CommandError(code, '');
   };
+}
+
+/** An empty value is a script variable that is not set: no path, no name and no id is empty. */
+function refuseEmpty(command: Command): void {
+  const opts = command.opts();
+  const empty = command.options.find(
+    (option) =>
+      command.getOptionValueSource(option.attributeName()) === 'cli' &&
+      String(opts[option.attributeName()]).trim() === '',
+  );
+  if (empty !== undefined) throw new CommandError(EXIT.usage, `${empty.long} needs a value.`);
+  if (command.args.some((argument) => argument.trim() === '')) {
+    throw new CommandError(EXIT.usage, 'An argument is empty.');
+  }
 }
 
 /** Adds an example to the help of a command. */

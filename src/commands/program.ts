@@ -11,7 +11,7 @@ import { addKey } from './key.ts';
 import { addMap } from './map.ts';
 import { addMessage } from './message.ts';
 import { addMllp } from './mllp.ts';
-import { describeFailure } from './outcome.ts';
+import { CommandError, describeFailure, EXIT } from './outcome.ts';
 import { addPatient } from './patient.ts';
 import { addStart } from './start.ts';
 import { addStore } from './store.ts';
@@ -28,6 +28,9 @@ export async function runProgram(
 ): Promise<number> {
   const program = buildProgram(context);
   try {
+    if (argv.some((argument) => argument.includes('\0'))) {
+      throw new CommandError(EXIT.usage, 'An argument holds a NUL character.');
+    }
     await program.parseAsync(argv, { from: 'user' });
     return 0;
   } catch (thrown) {
