@@ -1,6 +1,7 @@
 // One entry of the audit log: its shape and its canonical text. It holds ids, versions and codes,
 // never a value of a patient; what a search asked for is in it sealed only.
 import { EngineError } from '../model/errors.ts';
+import { tableOf } from '../model/table.ts';
 
 export const AUDIT_ACTIONS = [
   'receive',
@@ -86,7 +87,7 @@ function isQuery(value: unknown): boolean {
  * The form of each member, in the order in which they stand in the canonical text. The writer and
  * the reader both keep to it: what one of them refuses, the other one does not make.
  */
-const MEMBERS = {
+const MEMBERS = tableOf({
   action: isAction,
   outcome: isOutcome,
   who: isText,
@@ -103,7 +104,7 @@ const MEMBERS = {
   detail: isText,
   count: isWhole,
   until: isWhole,
-} as const satisfies Record<keyof AuditEntry, Form>;
+} as const satisfies Record<keyof AuditEntry, Form>);
 
 const NAMES = Object.keys(MEMBERS) as (keyof AuditEntry)[];
 
