@@ -193,10 +193,10 @@ async function openFlow(
 }
 
 /** `oldest` 0 = nothing waits. */
-async function countWaiting(store: Store): Promise<{ waiting: number; oldest: number }> {
-  const rows = (await store.intake.counts()).filter(({ state }) => state === 'received');
+async function countWaiting({ intake }: Store): Promise<{ waiting: number; oldest: number }> {
+  const rows = (await intake.counts()).filter(({ state }) => state === 'received');
   const waiting = rows.reduce((sum, { count }) => sum + count, 0);
-  return { waiting, oldest: waiting === 0 ? 0 : Math.min(...rows.map(({ oldest }) => oldest)) };
+  return { waiting, oldest: waiting === 0 ? 0 : await intake.oldestWaiting() };
 }
 
 function openChannels(

@@ -1,5 +1,5 @@
-// Counts the messages between acceptance and their end, and lets an enhanced-mode answer wait for
-// the end of one message. Where other processes work too, it asks the store what it is not told.
+// Counts the messages between acceptance and their end, as the store says every few seconds and as
+// this process is told since; and lets an enhanced-mode answer wait for the end of one message.
 import type { Finished } from '../flow/desk.ts';
 import type { MessageHead } from '../record/message.ts';
 
@@ -33,28 +33,35 @@ const LOOK_INTERVAL_MS = 250;
 /** Rejects when the store cannot be counted. */
 export async function createFinishLine(options: Options): Promise<FinishLine> {
   const waiters = new Map<string, (result: Finished | undefined) => void>();
-  let { waiting, oldest } = await options.count();
-  const recount = () =>
-    options.count().then(
-      (counted) => {
-        oldest = counted.oldest;
-        // A process alone is told of each message, and its own count is the newer one.
-        if (options.shared) waiting = counted.waiting;
+  let counted = await options.count();
+  /** Accepted less ended, of what this process was told since the count was begun. */
+  let change = 0;
+  const recount = () => {
+    const before = change;
+    return options.count().then(
+      (found) => {
+        counted = found;
+        change -= before;
       },
       // The count of before stands until the store answers again.
       () => undefined,
     );
+  };
+  const waiting = () => Math.max(0, counted.waiting + change);
   const timer = setInterval(recount, COUNT_INTERVAL_MS);
   return {
     accepted() {
-      waiting += 1;
+      change += 1;
     },
     finished(result) {
-      waiting = Math.max(0, waiting - 1);
+      change -= 1;
       waiters.get(result.id)?.(result);
     },
-    waiting: () => waiting,
-    oldestMs: () => (waiting === 0 || oldest === 0 ? 0 : Math.max(0, options.now() - oldest)),
+    waiting,
+    oldestMs() {
+      const { oldest } = counted;
+      return waiting() === 0 || oldest === 0 ? 0 : Math.max(0, options.now() - oldest);
+    },
     async end(id) {
       const { promise, resolve } = Promise.withResolvers<Finished | undefined>();
       waiters.set(id, resolve);

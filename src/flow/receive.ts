@@ -112,6 +112,8 @@ async function store(
     );
     for (const [index, receipt] of receipts.entries()) {
       if (receipt.kind === 'accepted') {
+        // What is set aside is at its end: nothing waits, and nobody is woken.
+        if (kept[index]?.verdict !== 'accepted') continue;
         options.queue.wake({ tenant: channel.tenant, orderingKey: receipt.orderingKey });
       } else if (isWelcomeNow(receipt, kept[index])) {
         const principal = principalOf(received, channel);

@@ -154,9 +154,10 @@ export interface IntakeStore {
     limit: number,
     beforeSeq?: number,
   ): Promise<IntakeRow[]>;
-  counts(): Promise<
-    { tenant: string; channel: string; state: MessageState; count: number; oldest: number }[]
-  >;
+  /** From counters that commits keep: it costs what it answers. */
+  counts(): Promise<{ tenant: string; channel: string; state: MessageState; count: number }[]>;
+  /** When (ms) the first in arrival order of the messages in `received` came, 0 = none waits. */
+  oldestWaiting(): Promise<number>;
 }
 
 // ---- resources

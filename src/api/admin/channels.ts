@@ -22,8 +22,8 @@ export function channelRoutes(app: FastifyInstance, services: AdminServices, gat
     return {
       messages: rows
         .filter((row) => row.tenant === principal.tenant)
-        .map(({ channel, state, count, oldest }) => {
-          return { channel, state, count, oldest: new Date(oldest).toISOString() };
+        .map(({ channel, state, count }) => {
+          return { channel, state, count };
         }),
       resources: await countResources(services.record, principal.tenant),
       queue: services.queueDepth(),

@@ -86,28 +86,36 @@ export function messagesFilter(
   };
 }
 
-/** Counts come from tallies that commits keep; `oldest` is that of the first in arrival order. */
 export async function countIntake(
   collections: Collections,
 ): Promise<Awaited<ReturnType<IntakeStore['counts']>>> {
   const tenants = await collections.tenants.find({}).project({ tallies: 1 }).toArray();
-  const rows = tenants.flatMap(({ _id, tallies }) =>
+  return tenants.flatMap(({ _id, tallies }) =>
     (tallies as { channel: string; state: IntakeRow['state']; count: number }[])
       .filter(({ count }) => count > 0)
       .map((tally) => ({ tenant: String(_id), ...tally })),
   );
-  const counts: Awaited<ReturnType<IntakeStore['counts']>> = [];
-  for (const row of rows) {
-    const { tenant, channel, state } = row;
-    const first = await collections.intake
-      .find({ tenant, state, channel })
-      .project<{ receivedAt: number }>({ _id: 0, receivedAt: 1 })
-      .sort({ seq: 1 })
-      .limit(1)
-      .next();
-    counts.push({ ...row, oldest: first?.receivedAt ?? 0 });
-  }
-  return counts;
+}
+
+/** Arrival is counted per tenant: one look for each where something waits. */
+export async function oldestWaiting(collections: Collections): Promise<number> {
+  const counts = await countIntake(collections);
+  const tenants = new Set(
+    counts.filter(({ state }) => state === 'received').map(({ tenant }) => tenant),
+  );
+  const times = await Promise.all(
+    [...tenants].map(async (tenant) => {
+      const first = await collections.intake
+        .find({ tenant, state: 'received' })
+        .project<{ receivedAt: number }>({ _id: 0, receivedAt: 1 })
+        .sort({ seq: 1 })
+        .limit(1)
+        .next();
+      return first?.receivedAt ?? Number.POSITIVE_INFINITY;
+    }),
+  );
+  const oldest = Math.min(...times);
+  return Number.isFinite(oldest) ? oldest : 0;
 }
 
 export function toIntakeRow(row: IntakeDoc): IntakeRow {

@@ -146,6 +146,7 @@ export class MongoStore implements Store {
       list: (tenant, filter, limit, beforeSeq) =>
         this.#read(intake.listMessages, tenant, filter, limit, beforeSeq),
       counts: () => this.#read(intake.countIntake),
+      oldestWaiting: () => this.#read(intake.oldestWaiting),
     };
   }
 

@@ -160,6 +160,7 @@ class SqliteClient implements Store {
       list: (tenant, filter, limit, beforeSeq) =>
         this.#slow('listMessages', tenant, filter, limit, beforeSeq),
       counts: () => this.#slow('countIntake'),
+      oldestWaiting: () => this.#slow('oldestWaiting'),
     };
   }
 

@@ -118,7 +118,6 @@ function indexFor(filter: IntakeFilter): string {
   return 'NOT INDEXED';
 }
 
-/** Counts come from tallies that commits keep; `oldest` is that of the first in arrival order. */
 export function countIntake(db: Connection): Awaited<ReturnType<IntakeStore['counts']>> {
   const tallies = db.all<{ tenant: number; channel: number; state: number; count: number }>(
     'SELECT tenant, channel, state, count FROM intake_tallies WHERE count > 0',
@@ -130,15 +129,13 @@ export function countIntake(db: Connection): Awaited<ReturnType<IntakeStore['cou
     channel: name(channel),
     state: stateOf(state),
     count,
-    oldest: oldestOf(db, tenant, channel, state),
   }));
 }
 
-function oldestOf(db: Connection, tenant: number, channel: number, state: number): number {
-  const index = state === 1 ? 'NOT INDEXED' : indexFor({ state: stateOf(state) });
-  const sql = `SELECT received_at AS at FROM intake ${index}
-    WHERE tenant = ? AND channel = ? AND state = ${state} ORDER BY seq LIMIT 1`;
-  return db.one<{ at: number }>(sql, tenant, channel)?.at ?? 0;
+export function oldestWaiting(db: Connection): number {
+  const sql = `SELECT received_at AS at FROM intake INDEXED BY intake_waiting
+    WHERE state = 0 ORDER BY seq LIMIT 1`;
+  return db.one<{ at: number }>(sql)?.at ?? 0;
 }
 
 function stateOf(code: number): MessageState {

@@ -3,7 +3,7 @@ import { isMainThread, type MessagePort, parentPort, workerData } from 'node:wor
 import { tableOf } from '../../model/table.ts';
 import { type Connection, openReader, translateError } from './connection.ts';
 import { countMatches, findResources } from './find.ts';
-import { countIntake, listMessages, listWaiting } from './intake-reads.ts';
+import { countIntake, listMessages, listWaiting, oldestWaiting } from './intake-reads.ts';
 import {
   auditCheckpoints,
   auditEntries,
@@ -25,6 +25,7 @@ export const SLOW_READS = tableOf({
   findResources,
   countMatches,
   countIntake,
+  oldestWaiting,
   listMessages,
   listWaiting,
   auditCheckpoints,
