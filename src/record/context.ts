@@ -7,6 +7,7 @@ import { createSealer, type Sealer } from '../crypto/seal.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Store } from '../store/port.ts';
 import type { CachedResource } from './body.ts';
+import { DenialLog } from './denials.ts';
 import { Keyring } from './keyring.ts';
 import { Trail } from './trail.ts';
 import { openTurns, type Turns } from './turns.ts';
@@ -20,6 +21,7 @@ export interface ClinicalRecord {
   readonly sealer: Sealer;
   readonly keyring: Keyring;
   readonly trail: Trail;
+  readonly denials: DenialLog;
   /** Between a mapped message and its sealed unit: only few are unpacked at the same time. */
   readonly turns: Turns;
   /** Newest versions, opened, for merging. Every use is checked by the commit. */
@@ -33,7 +35,7 @@ export interface ClinicalRecord {
    * forgotten key is noticed within keyRecheckMs, and at the latest by the commit. Default: all.
    */
   invalidate(what?: 'patient' | 'all'): void;
-  /** Waits for the audit entries of reads that are under way. Does not close the store. */
+  /** Writes the audit entries that are under way. Does not close the store. */
   close(): Promise<void>;
 }
 
@@ -94,6 +96,7 @@ export function openRecord(options: RecordOptions): ClinicalRecord {
   const { readRootKeys } = options;
   const keyContext = { store, sealer, clock, random, limits, readRootKeys };
   const keyring = new Keyring(keyContext, options.rootKeys);
+  const denials = new DenialLog(store, clock);
   const trail = new Trail(store, clock, limits.auditBacklogMax);
   const resources = createRecent<CachedResource>(limits.resourceCacheBytes);
   const tokens: ClinicalRecord['tokens'] = createRecent(limits.bearersCached);
@@ -105,6 +108,7 @@ export function openRecord(options: RecordOptions): ClinicalRecord {
     sealer,
     keyring,
     trail,
+    denials,
     turns: openTurns(limits.unpackedMax),
     resources,
     tokens,
@@ -116,6 +120,9 @@ export function openRecord(options: RecordOptions): ClinicalRecord {
       keyring.clear();
       tokens.clear();
     },
-    close: () => trail.settle(),
+    async close() {
+      await denials.flush();
+      await trail.settle();
+    },
   };
 }
