@@ -80,7 +80,7 @@ export function readWish(isDate: boolean, value: string): RangeWish | ClauseFaul
 
 /** `100` covers 99.5 to 100.5, `5.40` covers 5.395 to 5.405. */
 function spanOfNumber(text: string): Span | null {
-  const m = /^[+-]?\d{1,20}(?:\.(\d{1,20}))?(?:[eE]([+-]?\d{1,3}))?$/.exec(text);
+  const m = /^[+-]?\d{1,100}(?:\.(\d{1,100}))?(?:[eE]([+-]?\d{1,3}))?$/.exec(text);
   const value = Number(text);
   if (!m || !Number.isFinite(value)) return null;
   const half = 0.5 * 10 ** (Number(m[2] ?? 0) - (m[1] ?? '').length);

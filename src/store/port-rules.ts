@@ -1,6 +1,6 @@
 // Rules of port.ts that every store checks in the same way: the form of a write, limits of a plan.
 import { EngineError } from '../model/errors.ts';
-import type { ResourceWrite, SearchPlan } from './port.ts';
+import type { RangeEntry, ResourceWrite, SearchPlan } from './port.ts';
 
 const TOKEN = /^[0-9a-f]{16}$/;
 const PLAN_LIMITS = { rowsMax: 10_000, tokensMax: 10_000, rangesMax: 64, idsMax: 10_000 };
@@ -25,13 +25,16 @@ export function checkForm(write: ResourceWrite): void {
   const sound =
     write.version === write.expected + 1 &&
     write.tokens.every((token) => TOKEN.test(token)) &&
-    write.ranges.every(
-      (entry) => Number.isFinite(entry.high - entry.low) && entry.low <= entry.high,
-    );
+    write.ranges.every(isRange);
   if (!sound) {
     throw new EngineError(
       'INTERNAL',
       `The write of ${write.type}/${write.id} has a wrong version number, token or range.`,
     );
   }
+}
+
+/** The ends are finite; their difference need not be (`< 1.7e308` covers all below). */
+function isRange({ low, high }: RangeEntry): boolean {
+  return Number.isFinite(low) && Number.isFinite(high) && low <= high;
 }

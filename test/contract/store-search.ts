@@ -33,7 +33,11 @@ function examples() {
   const date = (low: number, high: number) => ({ param: 'date', low, high });
   return [
     resource('a', { lastUpdated: T0, tokens: [RED, OLD], ranges: [date(10, 19)] }),
-    resource('b', { lastUpdated: T0 + 1, tokens: [BLUE, OLD], ranges: [date(20, 20)] }),
+    resource('b', {
+      lastUpdated: T0 + 1,
+      tokens: [BLUE, OLD],
+      ranges: [date(20, 20), { param: 'wide', low: -Number.MAX_VALUE, high: Number.MAX_VALUE }],
+    }),
     resource('c', { lastUpdated: T0 + 2, tokens: [RED, NEW], compartment: 'p1' }),
     resource('d', {
       lastUpdated: T0 + 3,
@@ -78,6 +82,11 @@ function conditions(store: () => Store, tenant: string, find: Find): void {
     ['a range that overlaps', { ranges: date('overlaps', 19, 20) }, 'b a'],
     ['a range that is touched', { ranges: date('overlaps', 6, 10) }, 'd a'],
     ['a range that overlaps from below', { ranges: date('overlaps', -Infinity, 9) }, 'd'],
+    [
+      'a range from end to end of the doubles',
+      { ranges: [{ param: 'wide', test: 'overlaps', low: 7, high: 7 }] },
+      'b',
+    ],
     ['a range that overlaps from above', { ranges: date('overlaps', 20, Infinity) }, 'd b'],
     ['a range between two entries', { ranges: date('overlaps', 7, 9) }, ''],
     ['a range within', { ranges: date('within', 10, 20) }, 'b a'],
