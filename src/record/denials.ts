@@ -58,7 +58,7 @@ export class DenialLog {
     return known && row === undefined;
   }
 
-  /** Writes what is counted. Rejects with the store's error when it does not take it: it is held. */
+  /** Writes what is counted. What the store does not take is held; then it rejects. */
   flush(): Promise<void> {
     this.#flushing = this.#flushing.catch(() => undefined).then(() => this.#write());
     return this.#flushing;
