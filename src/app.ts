@@ -25,7 +25,7 @@ import { openRootKey, readRootKey } from './config/root-key.ts';
 import { watchChannels, watchFolder } from './config/watch.ts';
 import { formatRootKeys, makeRootKeys, parseRootKeys } from './crypto/keys.ts';
 import { uuid7Maker } from './crypto/uuid.ts';
-import { createReceive, type ReceiveOptions, refuseOversize } from './flow/receive.ts';
+import { countStray, createReceive, type ReceiveOptions, refuseOversize } from './flow/receive.ts';
 import { EngineError } from './model/errors.ts';
 import type { Depth, Wake } from './queue/port.ts';
 import { type ClinicalRecord, openRecord } from './record/context.ts';
@@ -210,6 +210,7 @@ function openChannels(
   const { telemetry } = receive;
   const take = createReceive(receive);
   const refuse = refuseOversize(receive);
+  const noise = countStray(receive);
   return new RunningChannels({
     telemetry,
     drainTimeoutMs,
@@ -217,7 +218,7 @@ function openChannels(
     async open({ name, source }) {
       if (source.kind !== 'mllp') throw new EngineError('CONFIG_INVALID', 'It is no MLLP channel.');
       return openMllp(source, {
-        ...{ channel: name, receive: take, refuseOversize: refuse, telemetry },
+        ...{ channel: name, receive: take, refuseOversize: refuse, noise, telemetry },
         now: Date.now,
       });
     },

@@ -4,8 +4,8 @@ import type { Authenticate } from '../api/authenticate.ts';
 import type { Channel } from '../model/channel.ts';
 import { EngineError, toEngineError } from '../model/errors.ts';
 import type { Principal } from '../model/principal.ts';
-import { recordEvent } from '../record/audit.ts';
 import type { ClinicalRecord } from '../record/context.ts';
+import { recordDenial } from '../record/denials.ts';
 import { messageHead } from '../record/message.ts';
 
 interface ChannelDoor {
@@ -16,14 +16,8 @@ interface ChannelDoor {
 /** A token of the channel's tenant with `channel/<name>.write` opens it; denials are audited. */
 export function createChannelDoor(record: ClinicalRecord, authenticate: Authenticate): ChannelDoor {
   const deny = async (principal: Principal, channel: Channel, error: EngineError) => {
-    const detail = error.code;
-    const name = channel.name;
-    await recordEvent(record, principal, {
-      action: 'deny',
-      outcome: 'failure',
-      detail,
-      channel: name,
-    });
+    const { name } = channel;
+    await recordDenial(record, principal, { action: 'deny', detail: error.code, channel: name });
     return error;
   };
   return {
@@ -39,7 +33,9 @@ export function createChannelDoor(record: ClinicalRecord, authenticate: Authenti
       try {
         principal = await authenticate(request);
       } catch (thrown) {
-        throw await deny(unknown, channel, toEngineError(thrown));
+        const error = toEngineError(thrown);
+        if (error.code !== 'UNAUTHENTICATED') throw error;
+        throw await deny(unknown, channel, error);
       }
       const decision = authorize(principal, { kind: 'channel', name: channel.name });
       if (decision.allowed && principal.tenant === channel.tenant) return principal;

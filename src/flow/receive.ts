@@ -12,10 +12,11 @@ import {
   type Ruling,
   readHeader,
 } from '../pipeline/acknowledge.ts';
-import { type IntakeItem, readIntake } from '../pipeline/intake.ts';
+import { type IntakeItem, isNoise, readIntake } from '../pipeline/intake.ts';
 import type { Queue } from '../queue/port.ts';
 import { acceptMessages, type Receipt } from '../record/accept.ts';
 import type { ClinicalRecord } from '../record/context.ts';
+import { countNoise } from '../record/denials.ts';
 import { replayMessage } from '../record/message.ts';
 import type { Answer, Receive, Received } from '../source/port.ts';
 import type { Telemetry } from '../telemetry/events.ts';
@@ -60,11 +61,39 @@ export function createReceive(options: ReceiveOptions): Receive {
       checkRecord: (record) => options.checkRecord(channel, record),
       limits: options.limits,
     });
+    if (channel.format === 'hl7v2' && isNoise(received.bytes)) {
+      return answerNoise(items, received, channel, options);
+    }
     const rulings = await store(items, received, channel, storing);
     report(items, rulings, channel, performance.now() - begun, options.telemetry);
     return channel.format === 'hl7v2'
       ? answerHl7(items, rulings, channel, options)
       : answerHttp(items, rulings, channel);
+  };
+}
+
+/** No HL7 at all: it is answered (AR) and counted, not kept. */
+function answerNoise(
+  items: IntakeItem[],
+  received: Received,
+  channel: Channel,
+  options: ReceiveOptions,
+): Answer {
+  const { name } = channel;
+  const denial = { action: 'refuse', detail: 'NOISE', channel: name } as const;
+  countNoise(options.record, principalOf(received, channel, ''), denial);
+  options.telemetry.emit('frame.noise', { channel: name, bytes: received.bytes.length });
+  const rulings = items.map((item) => rulingOf(item));
+  return { ...answerHl7(items, rulings, channel, options), headers: {} };
+}
+
+/** Counts bytes that came outside of frames, by their peer. */
+export function countStray(options: ReceiveOptions): (channel: string, peer: string) => void {
+  return (name, peer) => {
+    const channel = options.channel(name);
+    if (channel === undefined) return;
+    const sender = { tenant: channel.tenant, id: '', scopes: [], peer, patient: null };
+    countNoise(options.record, sender, { action: 'refuse', detail: 'NOISE', channel: name });
   };
 }
 
@@ -77,6 +106,8 @@ export function refuseOversize(options: ReceiveOptions): Receive {
     const id = options.newId(received.at);
     const receivedAt = new Date(received.at).toISOString();
     const ruling: Ruling = { id, receivedAt, verdict: 'rejected', issues: [], fault: 'TOO_LARGE' };
+    const denial = { action: 'refuse', detail: 'TOO_LARGE', channel: channel.name } as const;
+    countNoise(options.record, principalOf(received, channel, ''), denial);
     options.telemetry.emit('message.refused', {
       channel: channel.name,
       bytes: received.bytes.length,
@@ -159,8 +190,12 @@ function faultOf(item: IntakeItem, fault: ErrorCode): Ruling {
   return { id, receivedAt, verdict: 'error', issues: [], fault };
 }
 
-function principalOf(received: Received, channel: Channel): Principal {
-  const id = received.principal ?? `channel:${channel.name}`;
+function principalOf(
+  received: Received,
+  channel: Channel,
+  unnamed = `channel:${channel.name}`,
+): Principal {
+  const id = received.principal ?? unnamed;
   return { tenant: channel.tenant, id, scopes: [], peer: received.peer, patient: null };
 }
 

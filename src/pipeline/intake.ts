@@ -4,12 +4,15 @@
 import { numberText, parseJson } from '../fhir/json.ts';
 import { splitBatch } from '../hl7/batch.ts';
 import { type Header, readHeader } from '../hl7/header.ts';
+import { isNoise } from '../hl7/noise.ts';
 import { type Path, parsePath } from '../hl7/path.ts';
 import type { Channel } from '../model/channel.ts';
 import { toEngineError } from '../model/errors.ts';
 import { hasErrors, type Issue, type IssueCode } from '../model/issue.ts';
 import type { Envelope } from '../model/message.ts';
 import type { Resource } from '../model/resource.ts';
+
+export { isNoise };
 
 export interface IntakeContext {
   channel: Channel;

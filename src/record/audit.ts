@@ -26,7 +26,7 @@ import { actor } from './trail.ts';
 
 /** Engine events that are no read or write of a resource. No value of a patient in `detail`. */
 export interface EngineEvent {
-  action: Extract<AuditAction, 'deny' | 'refuse' | 'backup' | 'config' | 'start' | 'stop'>;
+  action: Extract<AuditAction, 'backup' | 'config' | 'start' | 'stop'>;
   outcome: 'success' | 'failure';
   /** Short technical words: an error code, a channel's or file's name. */
   detail?: string;
@@ -179,6 +179,7 @@ export async function readAuditEvents(
 ): Promise<Resource[]> {
   const { tenant } = principal;
   const { ids } = await record.keyring.tenant(tenant);
+  await record.denials.flush();
   const rows = await record.store.audit.entries(tenant, from, limit);
   const entry = { action: 'search', outcome: 'success', type: 'AuditEvent' } as const;
   await record.trail.note(tenant, { ...entry, ...actor(principal) });

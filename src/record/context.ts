@@ -9,6 +9,7 @@ import type { Principal } from '../model/principal.ts';
 import type { Store } from '../store/port.ts';
 import type { CachedResource } from './body.ts';
 import { type Damage, DamageLog } from './damage.ts';
+import { DenialLog } from './denials.ts';
 import { Keyring } from './keyring.ts';
 import { Trail } from './trail.ts';
 import { openTurns, type Turns } from './turns.ts';
@@ -24,6 +25,7 @@ export interface ClinicalRecord {
   readonly trail: Trail;
   /** Stored records that did not open. */
   readonly damage: DamageLog;
+  readonly denials: DenialLog;
   /** Between a mapped message and its sealed unit: only few are unpacked at the same time. */
   readonly turns: Turns;
   /** Newest versions, opened, for merging. Every use is checked by the commit. */
@@ -37,7 +39,7 @@ export interface ClinicalRecord {
    * forgotten key is noticed within keyRecheckMs, and at the latest by the commit. Default: all.
    */
   invalidate(what?: 'patient' | 'all'): void;
-  /** Waits for the audit entries of reads that are under way. Does not close the store. */
+  /** Writes the audit entries that are under way. Does not close the store. */
   close(): Promise<void>;
 }
 
@@ -100,6 +102,7 @@ export function openRecord(options: RecordOptions): ClinicalRecord {
   const { readRootKeys } = options;
   const keyContext = { store, sealer, clock, random, limits, readRootKeys };
   const keyring = new Keyring(keyContext, options.rootKeys);
+  const denials = new DenialLog(store, clock);
   const trail = new Trail(store, clock, limits.auditBacklogMax);
   const damage = new DamageLog(trail, clock, options.damaged ?? (() => undefined));
   const resources = createRecent<CachedResource>(limits.resourceCacheBytes);
@@ -113,6 +116,7 @@ export function openRecord(options: RecordOptions): ClinicalRecord {
     keyring,
     trail,
     damage,
+    denials,
     turns: openTurns(limits.unpackedMax),
     resources,
     tokens,
@@ -124,6 +128,9 @@ export function openRecord(options: RecordOptions): ClinicalRecord {
       keyring.clear();
       tokens.clear();
     },
-    close: () => trail.settle(),
+    async close() {
+      await denials.flush();
+      await trail.settle();
+    },
   };
 }

@@ -19,6 +19,8 @@ export interface MllpContext {
   /** The answer to a frame beyond frameBytesMax, of which `bytes` holds the head; never rejects. */
   refuseOversize(received: Received): Promise<Answer>;
   telemetry: Pick<Telemetry, 'emit'>;
+  /** Bytes outside a frame were dropped: to be counted by peer. */
+  noise?(channel: string, peer: string): void;
   /** ms since the epoch. */
   now(): number;
   /** How often the certificate files are looked at; default 5,000. */
@@ -118,7 +120,10 @@ function take(
       const received = { channel, bytes, at: context.now(), peer };
       return oversize ? context.refuseOversize(received) : context.receive(received);
     },
-    noise: (bytes) => telemetry.emit('frame.noise', { channel, bytes }),
+    noise: (bytes) => {
+      telemetry.emit('frame.noise', { channel, bytes });
+      context.noise?.(channel, peer);
+    },
     closed: ({ messages, code }) => {
       connections.delete(connection);
       telemetry.emit('connection.closed', { channel, address: peer, messages, code });

@@ -12,7 +12,12 @@ interface EventRow {
   fields: Readonly<Record<string, FieldKind>>;
   /** Fields that are labels of the counter: of few values only. */
   labels: readonly string[];
+  /** Lines a minute; what is beyond is counted, and told by `log.suppressed`. */
+  perMinuteMax?: number;
 }
+
+/** Lines a minute of an event that a stranger can cause at will. */
+const STRANGER_PER_MINUTE = 120;
 
 const ON_CHANNEL = { id: 'id', channel: 'channel' } as const;
 
@@ -24,17 +29,18 @@ export const EVENTS = tableOf({
     { ...ON_CHANNEL, bytes: 'count', ms: 'ms' },
     ['channel'],
   ),
-  'message.duplicate': row(
-    'info',
-    'A message was sent again; the first answer was repeated.',
-    ON_CHANNEL,
-    ['channel'],
+  'message.duplicate': byStranger(
+    row('info', 'A message was sent again; the first answer was repeated.', ON_CHANNEL, [
+      'channel',
+    ]),
   ),
-  'message.refused': row(
-    'warn',
-    'A message was refused and not kept.',
-    { channel: 'channel', code: 'code', ack: 'ack', bytes: 'count' },
-    ['channel', 'code'],
+  'message.refused': byStranger(
+    row(
+      'warn',
+      'A message was refused and not kept.',
+      { channel: 'channel', code: 'code', ack: 'ack', bytes: 'count' },
+      ['channel', 'code'],
+    ),
   ),
   'message.processed': row(
     'debug',
@@ -67,29 +73,32 @@ export const EVENTS = tableOf({
     ['channel'],
   ),
   // connections of sources
-  'connection.opened': row(
-    'info',
-    'A sender connected.',
-    { channel: 'channel', address: 'address' },
-    ['channel'],
+  'connection.opened': byStranger(
+    row('info', 'A sender connected.', { channel: 'channel', address: 'address' }, ['channel']),
   ),
-  'connection.closed': row(
-    'info',
-    'A connection ended.',
-    { channel: 'channel', address: 'address', messages: 'count', code: 'code' },
-    ['channel', 'code'],
+  'connection.closed': byStranger(
+    row(
+      'info',
+      'A connection ended.',
+      { channel: 'channel', address: 'address', messages: 'count', code: 'code' },
+      ['channel', 'code'],
+    ),
   ),
-  'connection.refused': row(
-    'warn',
-    'A connection was refused.',
-    { channel: 'channel', address: 'address', code: 'code' },
-    ['channel', 'code'],
+  'connection.refused': byStranger(
+    row(
+      'warn',
+      'A connection was refused.',
+      { channel: 'channel', address: 'address', code: 'code' },
+      ['channel', 'code'],
+    ),
   ),
-  'frame.noise': row(
-    'warn',
-    'Bytes outside a frame were dropped.',
-    { channel: 'channel', bytes: 'count' },
-    ['channel'],
+  'frame.noise': byStranger(
+    row(
+      'warn',
+      'Bytes that are no message were dropped, outside a frame or in one.',
+      { channel: 'channel', bytes: 'count' },
+      ['channel'],
+    ),
   ),
   // channels and mappings
   'channel.loaded': row('info', 'A channel runs.', { channel: 'channel', address: 'address' }, [
@@ -166,9 +175,9 @@ export const EVENTS = tableOf({
   'key.rotated': row('warn', 'A key was rotated.', { keyId: 'id' }, []),
   'patient.forgotten': row('warn', 'The key of a patient was destroyed.', { id: 'id' }, []),
   // access
-  'access.denied': row('warn', 'A request was denied.', { code: 'code', status: 'count' }, [
-    'code',
-  ]),
+  'access.denied': byStranger(
+    row('warn', 'A request was denied.', { code: 'code', status: 'count' }, ['code']),
+  ),
   'request.failed': row(
     'error',
     'A request failed in Artery itself.',
@@ -178,6 +187,12 @@ export const EVENTS = tableOf({
   'task.failed': row('error', 'A background task failed.', { code: 'code', places: 'places' }, [
     'code',
   ]),
+  'log.suppressed': row(
+    'warn',
+    'Lines of an event were not logged: there were too many in a minute. Its counter has them all.',
+    { name: 'event', count: 'count' },
+    [],
+  ),
   // process
   'server.started': row(
     'info',
@@ -203,16 +218,36 @@ export interface Telemetry {
   readonly metrics: Metrics;
 }
 
-export function createTelemetry(logger: Logger, metrics: Metrics): Telemetry {
-  return {
-    metrics,
-    emit(name, fields) {
-      const event: EventRow = EVENTS[name];
-      const checked = checkFields(event, fields, metrics);
-      metrics.countEvent(name, pickLabels(event, checked));
+export function createTelemetry(
+  logger: Logger,
+  metrics: Metrics,
+  clock: () => number = Date.now,
+): Telemetry {
+  const minutes = new Map<EventName, { minute: number; lines: number; suppressed: number }>();
+  const write = (name: EventName, fields: Fields) => {
+    const event: EventRow = EVENTS[name];
+    const checked = checkFields(event, fields, metrics);
+    metrics.countEvent(name, pickLabels(event, checked));
+    const { perMinuteMax } = event;
+    if (perMinuteMax === undefined || hasRoom(name, perMinuteMax)) {
       logger.log(event.level, name, event.sentence, checked);
-    },
+    }
   };
+  const hasRoom = (name: EventName, perMinuteMax: number): boolean => {
+    const minute = Math.floor(clock() / 60_000);
+    const known = minutes.get(name);
+    if (known?.minute === minute) {
+      known.lines += 1;
+      if (known.lines <= perMinuteMax) return true;
+      known.suppressed += 1;
+      return false;
+    }
+    minutes.set(name, { minute, lines: 1, suppressed: 0 });
+    const count = known?.suppressed ?? 0;
+    if (count > 0) write('log.suppressed', { name, count });
+    return true;
+  };
+  return { metrics, emit: (name, fields) => write(name, fields) };
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -230,6 +265,11 @@ function checkFields(event: EventRow, fields: Fields, metrics: Metrics): Fields 
 
 function pickLabels(event: EventRow, fields: Fields): Record<string, string> {
   return Object.fromEntries(event.labels.map((label) => [label, String(fields[label])]));
+}
+
+/** An event that a stranger can cause at will: its lines are bounded. */
+function byStranger<R extends object>(event: R): R & { perMinuteMax: number } {
+  return { ...event, perMinuteMax: STRANGER_PER_MINUTE };
 }
 
 function row<const F extends Readonly<Record<string, FieldKind>>>(

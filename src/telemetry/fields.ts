@@ -28,6 +28,8 @@ const FORMS = tableOf({
     (CODES.has(value) || /^[A-Z0-9]{1,20}(_[A-Z0-9]{1,20}){1,8}$/.test(value)),
   /** Error class and `file:line` of its frames, as placesOf() makes it. */
   places: text(/^(?:NotAnError|[A-Za-z]{0,40}Error)( [a-z0-9/._-]+:\d+){0,6}$/),
+  /** Name of an event that a stranger can cause: `frame.noise`. */
+  event: text(/^(?:message|connection|frame|access)\.[a-z-]{1,20}$/),
   /** `127.0.0.1:2575`, `[::1]:8080`. */
   address: text(/^(?:\[[0-9a-f:.]{2,45}\]|[0-9a-f:.]{2,45}|[a-z0-9.-]{1,100}):\d{1,5}$/i),
   /** A relative file name that the operator wrote, `adt-inbound.yaml`. */

@@ -143,6 +143,7 @@ describe('access', () => {
   });
 
   it('writes a denial into the audit log', async () => {
+    await server.record.denials.flush();
     const before = await server.store.audit.head('default');
     await server.call('GET /Patient/1', { token: 'nothing' });
     await server.record.close();

@@ -87,6 +87,28 @@ describe('placesOf', () => {
   });
 });
 
+describe('events that a stranger can cause', () => {
+  it('are all counted, and logged a bounded number of times a minute', async () => {
+    let now = 0;
+    const lines: string[] = [];
+    const stream = { write: (line: string) => void lines.push(line) };
+    const metrics = createMetrics();
+    const telemetry = createTelemetry(createLogger({ level: 'debug', stream }), metrics, () => now);
+    for (let n = 0; n < 5_000; n += 1) telemetry.emit('frame.noise', { channel: 'a', bytes: 1 });
+    expect(lines).toHaveLength(120);
+    now = 60_000;
+    telemetry.emit('frame.noise', { channel: 'a', bytes: 1 });
+    const told = lines.map((line) => JSON.parse(line));
+    expect(told.at(-2)).toMatchObject({
+      event: 'log.suppressed',
+      name: 'frame.noise',
+      count: 4_880,
+    });
+    expect(told.at(-1)).toMatchObject({ event: 'frame.noise' });
+    expect(await metrics.text()).toContain('{event="frame.noise",channel="a",code=""} 5001');
+  });
+});
+
 describe('metrics', () => {
   it('sum what the work thread counted with what this one did', async () => {
     const [main, work] = [createMetrics(), createMetrics()];

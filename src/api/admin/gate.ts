@@ -4,7 +4,7 @@ import { authorize } from '../../access/authorize.ts';
 import type { Verb } from '../../access/scopes.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { Principal } from '../../model/principal.ts';
-import { recordEvent } from '../../record/audit.ts';
+import { countUnknownCaller, recordDenial } from '../../record/denials.ts';
 import { type Guard, guardOf } from '../route-access.ts';
 import type { AdminServices } from './services.ts';
 
@@ -30,7 +30,7 @@ export function createGate(services: AdminServices): Gate {
       const principal = await identify(services, request);
       const decision = authorize(principal, { kind: 'admin', area, verb });
       if (!decision.allowed) {
-        await auditDenial(services, request, 'FORBIDDEN', principal);
+        await auditDenial(services, request, principal);
         throw new EngineError('FORBIDDEN', decision.reason);
       }
       request.setDecorator(PRINCIPAL, principal);
@@ -41,27 +41,20 @@ async function identify(services: AdminServices, request: FastifyRequest): Promi
   try {
     return await services.authenticate(request);
   } catch (thrown) {
-    const nobody = { id: 'anonymous', scopes: [], peer: request.ip, patient: null };
     if (thrown instanceof EngineError && thrown.code === 'UNAUTHENTICATED') {
-      await auditDenial(services, request, thrown.code, { tenant: TENANT, ...nobody });
+      services.telemetry.emit('access.denied', { code: thrown.code, status: 401 });
+      countUnknownCaller(services.record, request.ip, `${thrown.code} admin`);
     }
     throw thrown;
   }
 }
 
-/** A caller without a token belongs to no tenant: it is written down under this one. */
-const TENANT = 'default';
-
 async function auditDenial(
   services: AdminServices,
   request: FastifyRequest,
-  code: 'UNAUTHENTICATED' | 'FORBIDDEN',
   principal: Principal,
 ): Promise<void> {
-  services.telemetry.emit('access.denied', { code, status: code === 'FORBIDDEN' ? 403 : 401 });
-  await recordEvent(services.record, principal, {
-    action: 'deny',
-    outcome: 'failure',
-    detail: `${code} ${request.method} ${request.routeOptions.url ?? '/admin'}`,
-  });
+  services.telemetry.emit('access.denied', { code: 'FORBIDDEN', status: 403 });
+  const detail = `FORBIDDEN ${request.method} ${request.routeOptions.url ?? '/admin'}`;
+  await recordDenial(services.record, principal, { action: 'deny', detail });
 }

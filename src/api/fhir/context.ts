@@ -7,8 +7,8 @@ import type { Verb } from '../../access/scopes.ts';
 import { isResourceType } from '../../fhir/elements.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { Principal } from '../../model/principal.ts';
-import { recordEvent } from '../../record/audit.ts';
 import type { ClinicalRecord } from '../../record/context.ts';
+import { recordDenial } from '../../record/denials.ts';
 import type { Telemetry } from '../../telemetry/events.ts';
 import { type Guard, guardOf } from '../route-access.ts';
 import { baseUrlOf } from './negotiate.ts';
@@ -102,7 +102,7 @@ export async function refuse(
   reason: string,
 ): Promise<never> {
   const detail = `FORBIDDEN ${verb} ${type}`;
-  await recordEvent(context.record, principal, { action: 'deny', outcome: 'failure', detail });
+  await recordDenial(context.record, principal, { action: 'deny', detail });
   context.telemetry.emit('access.denied', { code: 'FORBIDDEN', status: 403 });
   throw new EngineError('FORBIDDEN', reason);
 }

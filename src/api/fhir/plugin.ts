@@ -11,6 +11,7 @@ import type { Interaction, RouteAccess } from '../../access/route.ts';
 import { capabilityStatement } from '../../fhir/capability.ts';
 import { parseJson } from '../../fhir/json.ts';
 import { EngineError } from '../../model/errors.ts';
+import { countUnknownCaller } from '../../record/denials.ts';
 import { placesOf } from '../../telemetry/fields.ts';
 import { FHIR_JSON, sendFault, sendIssues } from '../problem.ts';
 import { OPEN } from '../route-access.ts';
@@ -137,11 +138,12 @@ function addBodyParsers(app: FastifyInstance, { limits }: FhirContext): void {
 
 const FORM_BYTES_MAX = 65_536;
 
-function addFaults(app: FastifyInstance, { telemetry }: FhirContext): void {
-  app.setErrorHandler((error: FastifyError, _request, reply) => {
+function addFaults(app: FastifyInstance, { telemetry, record }: FhirContext): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
     const fault = engineErrorOf(error);
     if (fault.code === 'UNAUTHENTICATED') {
       telemetry.emit('access.denied', { code: fault.code, status: 401 });
+      countUnknownCaller(record, request.ip, `${fault.code} fhir`);
     }
     if (fault.code === 'INTERNAL') {
       telemetry.emit('request.failed', { code: 'INTERNAL', places: placesOf(fault.cause) });
