@@ -63,7 +63,7 @@ it('leaves a damaged Patient out of searches and names it', async () => {
   expect(counted.status).toBeLessThan(500);
 });
 
-it('shows an outcome in histories where the damaged version stands, and the others as they are', async () => {
+it('shows the other versions in histories, and an outcome for the damaged one', async () => {
   await makePatients('h1', 'h2');
   const body = { resourceType: 'Patient', id: 'h1', gender: 'male' };
   expect((await server.call('PUT /Patient/h1', { body })).status).toBe(200);

@@ -1,4 +1,4 @@
-// Stored messages that do not open: shown with their fault, set aside, and never a base to write on.
+// Stored messages that do not open: shown with their fault, set aside, never a base to write on.
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, it } from 'vitest';
