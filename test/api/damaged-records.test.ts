@@ -94,11 +94,11 @@ it('answers a direct read with an outcome that names the record', async () => {
   expect(overwritten.body.issue[0].details.text).toContain('Patient/r1/_history/1 is stored');
 });
 
+const CHANGED_KEY = `UPDATE wrappings SET wrapped = zeroblob(60)
+  WHERE kid = (SELECT kid FROM keys WHERE id = ?)`;
+
 it.each([
-  [
-    'a key that was changed',
-    'UPDATE wrappings SET wrapped = zeroblob(60) WHERE kid = (SELECT kid FROM keys WHERE id = ?)',
-  ],
+  ['a key that was changed', CHANGED_KEY],
   ['a key that is gone', 'DELETE FROM keys WHERE id = ?'],
 ])('leaves out what was sealed under %s', async (_, sql) => {
   const [lost, kept] = [`k${sql.length}`, `o${sql.length}`];
