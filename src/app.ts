@@ -20,6 +20,7 @@ import type { App, OpenOptions } from './commands/context.ts';
 import { readVersion } from './commands/version.ts';
 import { type LoadedChannels, loadChannels } from './config/channels.ts';
 import type { Config } from './config/config.ts';
+import type { Limits } from './config/limits.ts';
 import { createRecordCheck } from './config/record-check.ts';
 import { openRootKey, readRootKey } from './config/root-key.ts';
 import { watchChannels, watchFolder } from './config/watch.ts';
@@ -32,6 +33,7 @@ import { type ClinicalRecord, openRecord } from './record/context.ts';
 import { messageHead } from './record/message.ts';
 import { httpSource } from './source/http.ts';
 import { open as openMllp } from './source/mllp.ts';
+import { FrameBytes } from './source/mllp-shares.ts';
 import type { Store } from './store/port.ts';
 import { createTelemetry, type Telemetry } from './telemetry/events.ts';
 import { createLogger } from './telemetry/logger.ts';
@@ -174,7 +176,7 @@ async function openFlow(
     waiting: line.waiting,
     finished: line.end,
   };
-  const running = openChannels(receive, options, limits.drainTimeoutMs);
+  const running = openChannels(receive, options, limits);
   closers.push(() => running.close());
   if (options.listen) {
     const watched = watchFiles(config, running, work, (next) => {
@@ -205,20 +207,22 @@ async function countWaiting({ intake }: Store): Promise<{ waiting: number; oldes
 function openChannels(
   receive: ReceiveOptions,
   options: OpenOptions,
-  drainTimeoutMs: number,
+  limits: Limits,
 ): RunningChannels {
   const { telemetry } = receive;
   const take = createReceive(receive);
   const refuse = refuseOversize(receive);
   const noise = countStray(receive);
+  const frameBytes = new FrameBytes(limits);
   return new RunningChannels({
     telemetry,
-    drainTimeoutMs,
+    drainTimeoutMs: limits.drainTimeoutMs,
     listens: options.roles.includes('receive'),
     async open({ name, source }) {
       if (source.kind !== 'mllp') throw new EngineError('CONFIG_INVALID', 'It is no MLLP channel.');
       return openMllp(source, {
         ...{ channel: name, receive: take, refuseOversize: refuse, noise, telemetry },
+        ...{ limits, frameBytes },
         now: Date.now,
       });
     },

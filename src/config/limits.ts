@@ -22,7 +22,27 @@ export const LIMITS = tableOf({
     'One MLLP frame; a longer one is answered AR and the connection closed.',
   ),
   idleTimeoutMs: ms(60 * MINUTE_MS, 'An MLLP connection that sends nothing is closed.', 24 * 60),
-  connectionsMax: count(256, 'Open MLLP connections per channel; further ones are closed at once.'),
+  connectionsMax: count(256, 'Open MLLP connections per channel; further ones are closed.'),
+  peerConnectionsMax: count(
+    128,
+    'Open MLLP connections of one address to one channel; further ones are closed. Where a ' +
+      'channel is full, the address with most of them gives an idle one up for one with fewer.',
+  ),
+  peerFrameBytesMax: bytes(
+    128 * MIB,
+    'Unfinished and unanswered MLLP frames of one address; the connection beyond it is closed.',
+    4_096 * MIB,
+  ),
+  frameBytesTotalMax: bytes(
+    512 * MIB,
+    'Unfinished and unanswered MLLP frames of all; the address that holds most is closed.',
+    16_384 * MIB,
+  ),
+  frameTimeoutMs: ms(
+    2 * MINUTE_MS,
+    'An MLLP frame must be whole so long after its first byte; else its connection is closed.',
+    60,
+  ),
   inflightMax: count(
     64,
     'Messages of one connection that wait for their durable write before it is paused.',
@@ -96,8 +116,8 @@ export function limitVariable(name: string): string {
   return `ARTERY_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
 
-function bytes(value: number, about: string): LimitRow {
-  return { default: value, min: KIB, max: 256 * MIB, unit: 'bytes', about };
+function bytes(value: number, about: string, max = 256 * MIB): LimitRow {
+  return { default: value, min: KIB, max, unit: 'bytes', about };
 }
 
 function ms(value: number, about: string, minutesMax: number): LimitRow {

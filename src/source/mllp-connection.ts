@@ -3,12 +3,19 @@
 import type { Socket } from 'node:net';
 import type { Frame } from './mllp-frame.ts';
 import { FrameReader, joinFrames } from './mllp-frame.ts';
+import type { Holder } from './mllp-shares.ts';
 import type { Answer } from './port.ts';
 
 export interface ConnectionOptions {
   frameBytesMax: number;
   idleTimeoutMs: number;
   inflightMax: number;
+  /** A frame must be whole so long after its first byte. */
+  frameTimeoutMs: number;
+  /** Address of the peer, without the port. */
+  peer: string;
+  /** Told when the bytes of unfinished and unanswered frames have changed. */
+  held(holder: Holder, bytes: number): void;
   /** Never rejects; `oversize` frames are to be refused. */
   answer(frame: Frame): Promise<Answer>;
   /** Dropped bytes outside of frames, told when a frame begins or the connection ends. */
@@ -24,10 +31,14 @@ interface Slot {
 /** Later answers that one connection may wait for before it is paused. */
 const LATER_MAX = 10_000;
 
+/** Frames that are taken before the loop goes round. */
+const TAKEN_MAX = 256;
+
 /** A frame without its last CR is taken as whole when nothing follows for so long. */
 const TAIL_WAIT_MS = 100;
 
-export class MllpConnection {
+export class MllpConnection implements Holder {
+  readonly peer: string;
   /** Resolves when the socket is closed and `closed` of the options was told. */
   readonly done: Promise<void>;
   private resolveDone: () => void = () => undefined;
@@ -48,10 +59,17 @@ export class MllpConnection {
   private ended = false;
   private messages = 0;
   private code = 'END';
+  /** Bytes of frames that are not answered yet. */
+  private unanswered = 0;
+  /** Frames taken since the loop last went round. */
+  private taken = 0;
+  private used = performance.now();
+  private frameTimer: NodeJS.Timeout | undefined;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     this.socket = socket;
     this.options = options;
+    this.peer = options.peer;
     this.reader = new FrameReader(options);
     this.done = new Promise((resolve) => {
       this.resolveDone = resolve;
@@ -80,10 +98,47 @@ export class MllpConnection {
     this.socket.destroy();
   }
 
+  close(code: string): void {
+    this.destroy(code);
+  }
+
+  isIdle(): boolean {
+    return !this.reader.unfinished && this.slots.length === 0 && this.laterCount === 0;
+  }
+
+  lastUsed(): number {
+    return this.used;
+  }
+
   private receive(chunk: Buffer): void {
     clearTimeout(this.tailTimer);
+    this.used = performance.now();
     this.reader.push(chunk);
     this.pump();
+    this.watchFrame();
+    this.account();
+  }
+
+  /** The time of a frame begins with its first byte, and ends with its last one. */
+  private watchFrame(): void {
+    if (!this.reader.unfinished) {
+      clearTimeout(this.frameTimer);
+      this.frameTimer = undefined;
+    } else if (this.frameTimer === undefined) {
+      const { frameTimeoutMs } = this.options;
+      this.frameTimer = setTimeout(() => this.endFrame(), frameTimeoutMs);
+    }
+  }
+
+  private endFrame(): void {
+    this.frameTimer = undefined;
+    // Where we have paused the peer, it is not to blame.
+    if (this.hasRoom()) this.destroy('FRAME_TIMEOUT');
+    else this.watchFrame();
+  }
+
+  private account(): void {
+    if (!this.socket.destroyed) this.options.held(this, this.reader.held + this.unanswered);
   }
 
   /** Takes frames as long as there is room, then lets the socket flow or not. */
@@ -92,6 +147,7 @@ export class MllpConnection {
       const frame = this.reader.next();
       if (frame === undefined) break;
       this.accept(frame);
+      this.watchFrame();
     }
     if (this.ending) return;
     if (!this.hasRoom()) {
@@ -104,7 +160,11 @@ export class MllpConnection {
 
   private hasRoom(): boolean {
     const { slots, socket } = this;
-    const waiting = slots.length < this.options.inflightMax && this.laterCount < LATER_MAX;
+    const waiting =
+      slots.length < this.options.inflightMax &&
+      this.laterCount < LATER_MAX &&
+      this.unanswered <= this.options.frameBytesMax &&
+      this.taken < TAKEN_MAX;
     return waiting && !this.ending && !socket.writableNeedDrain;
   }
 
@@ -112,17 +172,32 @@ export class MllpConnection {
     const slot: Slot = { frames: undefined };
     this.slots.push(slot);
     this.messages++;
+    this.takeTurn();
     this.tellNoise();
+    const { length } = frame.bytes;
+    this.unanswered += length;
     if (frame.oversize) this.stopReading('TOO_LARGE');
     this.options.answer(frame).then(
       (answer) => {
         slot.frames = answer.frames ?? [];
+        this.unanswered -= length;
         if (answer.later !== undefined) this.awaitLater(answer.later);
         this.scheduleFlush();
       },
       // No answer at all: the sender will send it again, on another connection.
       () => this.destroy('INTERNAL'),
     );
+  }
+
+  /** Many small frames in one chunk must not keep the loop from others. */
+  private takeTurn(): void {
+    if (this.taken === 0) {
+      setImmediate(() => {
+        this.taken = 0;
+        if (!this.socket.destroyed) this.pump();
+      });
+    }
+    this.taken++;
   }
 
   private awaitLater(later: Promise<Uint8Array[]>): void {
@@ -155,7 +230,9 @@ export class MllpConnection {
     }
     this.slots.splice(0, count);
     if (ready.length > 0 && this.socket.writable) this.socket.write(joinFrames(ready));
+    this.used = performance.now();
     this.pump();
+    this.account();
     this.endWhenAnswered();
   }
 
@@ -204,6 +281,8 @@ export class MllpConnection {
   private afterClose(): void {
     clearTimeout(this.tailTimer);
     clearTimeout(this.lingerTimer);
+    clearTimeout(this.frameTimer);
+    this.options.held(this, 0);
     this.tellNoise();
     const code = this.code === 'END' && this.reader.unfinished ? 'FRAME_UNFINISHED' : this.code;
     this.options.closed({ messages: this.messages, code });

@@ -17,6 +17,9 @@ export interface FrameLimits {
   frameBytesMax: number;
 }
 
+/** What one read of a socket brings at most: a frame may be over its limit by so much. */
+const CHUNK_BYTES = 64 * 1024;
+
 /** How much of a frame beyond the limit is kept, to answer it. */
 const HEAD_BYTES = 64 * 1024;
 
@@ -71,6 +74,12 @@ export class FrameReader {
   /** A frame has everything but the CR after its FS: it may be finished when no more comes. */
   get awaitsTail(): boolean {
     return this.tail && this.chunks.length === 0;
+  }
+
+  /** Bytes that are kept of the open frame, and of chunks that are not looked at yet. */
+  get held(): number {
+    const kept = this.grown?.length ?? this.length;
+    return this.chunks.reduce((sum, { length }) => sum + length, kept);
   }
 
   /** A frame has begun and not ended. */
@@ -133,10 +142,10 @@ export class FrameReader {
   }
 
   private take(chunk: Buffer): void {
-    const end = chunk.indexOf(FS, this.at);
-    this.append(chunk.subarray(this.at, end < 0 ? chunk.length : end));
-    this.at = end < 0 ? chunk.length : end + 1;
-    this.tail = end >= 0;
+    const end = endOfContent(chunk, this.at);
+    this.append(chunk.subarray(this.at, end));
+    this.at = Math.min(end + 1, chunk.length);
+    this.tail = end < chunk.length;
   }
 
   private append(bytes: Buffer): void {
@@ -153,7 +162,8 @@ export class FrameReader {
   /** Doubles, so that assembling a frame of many chunks stays linear. */
   private grow(length: number): void {
     if (this.grown === undefined || this.grown.length < length) {
-      const bigger = Buffer.allocUnsafeSlow(Math.max(length * 2, 4096));
+      const most = Math.max(length, this.limits.frameBytesMax + CHUNK_BYTES);
+      const bigger = Buffer.allocUnsafeSlow(Math.min(Math.max(length * 2, 4096), most));
       const old = this.grown ?? this.piece;
       if (old !== undefined) bigger.set(old.subarray(0, this.length));
       this.grown = bigger;
@@ -194,18 +204,26 @@ export class FrameReader {
 
 const FS_BYTE = Buffer.from([FS]);
 
+/** Place of the FS that ends the frame, or may as the last byte; else of the chunk's end. */
+function endOfContent(chunk: Buffer, from: number): number {
+  const first = chunk.indexOf(FS, from);
+  if (first < 0) return chunk.length;
+  // Byte by byte: a call for each of many FS would cost more than all the bytes between.
+  for (let i = first; i < chunk.length; i++) {
+    if (chunk[i] !== FS) continue;
+    const next = chunk[i + 1];
+    if (next === undefined || next === CR || next === LF || next === VT) return i;
+  }
+  return chunk.length;
+}
+
 /**
  * Where a sender broke off and began anew, VT and a header segment stand inside the frame: what was
  * broken off is dropped, for it must not be taken for a whole message.
  */
 function restart(content: Buffer): number {
-  let found = content.indexOf(VT);
-  let start = 0;
-  while (found >= 0) {
-    if (HEADERS.has(content.toString('latin1', found + 1, found + 4))) start = found + 1;
-    found = content.indexOf(VT, found + 1);
-  }
-  return start;
+  const starts = HEADERS.map((header) => content.lastIndexOf(header) + 1);
+  return Math.max(...starts);
 }
 
-const HEADERS = new Set(['MSH', 'FHS', 'BHS']);
+const HEADERS = ['MSH', 'FHS', 'BHS'].map((name) => Buffer.from([VT, ...Buffer.from(name)]));

@@ -8,6 +8,7 @@ import type { MllpSource } from '../model/channel.ts';
 import { EngineError, toEngineError } from '../model/errors.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 import { MllpConnection } from './mllp-connection.ts';
+import { ChannelConnections, FrameBytes, type ShareLimits } from './mllp-shares.ts';
 import { readCertificates, watchCertificates } from './mllp-tls.ts';
 import type { Answer, Receive, Received, Source } from './port.ts';
 
@@ -23,8 +24,16 @@ export interface MllpContext {
   noise?(channel: string, peer: string): void;
   /** ms since the epoch. */
   now(): number;
+  /** Bytes that peers hold, over all channels; default: of this source alone. */
+  frameBytes?: FrameBytes;
+  limits?: MllpLimits;
   /** How often the certificate files are looked at; default 5,000. */
   certificatePollMs?: number;
+}
+
+export interface MllpLimits extends ShareLimits {
+  /** A frame must be whole so long after its first byte. */
+  frameTimeoutMs: number;
 }
 
 export interface MllpListener extends Source {
@@ -40,16 +49,22 @@ export interface MllpListener extends Source {
 export async function open(options: MllpSource, context: MllpContext): Promise<MllpListener> {
   const connections = new Set<MllpConnection>();
   const server = await makeServer(options);
-  server.maxConnections = options.connectionsMax;
-  server.on(options.tls === null ? 'connection' : 'secureConnection', (socket: Socket) =>
-    take(socket, connections, options, context),
-  );
-  // Also those whose TLS handshake is not finished.
+  const limits = context.limits ?? SHARES;
+  const shares: Shares = {
+    ...{ limits, bytes: context.frameBytes ?? new FrameBytes(limits) },
+    channel: new ChannelConnections(options.connectionsMax, limits),
+  };
+  // All of them, also those whose TLS handshake is not finished.
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
+    if (sockets.size >= options.connectionsMax + HANDSHAKES_MAX) return refuse(socket, context);
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
+    if (options.tls === null) take(socket, connections, options, context, shares);
   });
+  server.on('secureConnection', (socket: Socket) =>
+    take(socket, connections, options, context, shares),
+  );
   reportRefusals(server, context);
   await listen(server, options, context.channel);
   const address = addressOf(server, options.host);
@@ -71,6 +86,24 @@ export async function open(options: MllpSource, context: MllpContext): Promise<M
     close: (timeoutMs) => close(server, connections, sockets, timeoutMs),
   };
 }
+
+interface Shares {
+  limits: MllpLimits;
+  /** Of all channels. */
+  bytes: FrameBytes;
+  channel: ChannelConnections;
+}
+
+/** TLS connections that may be in their handshake, beside those that are open. */
+const HANDSHAKES_MAX = 64;
+
+/** For a source alone; the server passes those of the configuration. */
+const SHARES: MllpLimits = {
+  peerConnectionsMax: 128,
+  peerFrameBytesMax: 128 * 1024 * 1024,
+  frameBytesTotalMax: 512 * 1024 * 1024,
+  frameTimeoutMs: 120_000,
+};
 
 async function makeServer(options: MllpSource): Promise<Server> {
   const shared = { allowHalfOpen: true, noDelay: true, keepAlive: true };
@@ -109,10 +142,14 @@ function take(
   connections: Set<MllpConnection>,
   options: MllpSource,
   context: MllpContext,
+  shares: Shares,
 ): void {
   const { channel, telemetry } = context;
-  const peer = formatAddress(socket.remoteAddress ?? '0.0.0.0', socket.remotePort ?? 0);
-  const connection = new MllpConnection(socket, {
+  const peer = peerOf(socket);
+  const connection: MllpConnection = new MllpConnection(socket, {
+    peer: socket.remoteAddress ?? '',
+    frameTimeoutMs: shares.limits.frameTimeoutMs,
+    held: (holder, bytes) => shares.bytes.update(holder, bytes),
     frameBytesMax: options.frameBytesMax,
     idleTimeoutMs: options.idleTimeoutMs,
     inflightMax: options.inflightMax,
@@ -126,11 +163,30 @@ function take(
     },
     closed: ({ messages, code }) => {
       connections.delete(connection);
+      shares.channel.leave(connection);
+      if (refused !== undefined) return;
       telemetry.emit('connection.closed', { channel, address: peer, messages, code });
     },
   });
+  const refused = shares.channel.take(connection);
+  if (refused !== undefined) {
+    telemetry.emit('connection.refused', { channel, address: peer, code: refused });
+    connection.destroy(refused);
+    return;
+  }
   connections.add(connection);
   telemetry.emit('connection.opened', { channel, address: peer });
+}
+
+function refuse(socket: Socket, { channel, telemetry }: MllpContext): void {
+  telemetry.emit('connection.refused', {
+    ...{ channel, address: peerOf(socket), code: 'CONNECTIONS_MAX' },
+  });
+  socket.destroy();
+}
+
+function peerOf(socket: Socket): string {
+  return formatAddress(socket.remoteAddress ?? '0.0.0.0', socket.remotePort ?? 0);
 }
 
 /** A renewal is written file by file: what does not fit yet is tried again at the next change. */
@@ -140,12 +196,8 @@ function reportStale(thrown: unknown, address: string, context: MllpContext): vo
 }
 
 function reportRefusals(server: Server, { channel, telemetry }: MllpContext): void {
-  server.on('drop', (data) => {
-    const address = formatAddress(data?.remoteAddress ?? '0.0.0.0', data?.remotePort ?? 0);
-    telemetry.emit('connection.refused', { channel, address, code: 'CONNECTIONS_MAX' });
-  });
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    const address = formatAddress(socket.remoteAddress ?? '0.0.0.0', socket.remotePort ?? 0);
+    const address = peerOf(socket);
     telemetry.emit('connection.refused', { channel, address, code: error.code ?? 'TLS_ERROR' });
     socket.destroy();
   });

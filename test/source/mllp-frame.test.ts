@@ -122,6 +122,74 @@ describe('FrameReader', () => {
   });
 });
 
+describe('framing costs no more than its bytes', () => {
+  const SIZE = 2 * 1024 * 1024;
+  const fill = (unit: number[]) => Buffer.alloc(SIZE, Buffer.from(unit));
+  const framed = (content: Buffer) =>
+    Buffer.concat([Buffer.from([0x0b]), content, Buffer.from([0x1c, 0x0d])]);
+
+  /** CPU ms to read the stream, the least of three. */
+  function cost(stream: Buffer, chunkBytes: number): number {
+    const times = [1, 2, 3].map(() => {
+      const reader = new FrameReader({ frameBytesMax: 2 * SIZE });
+      const begun = process.cpuUsage();
+      for (let at = 0; at < stream.length; at += chunkBytes) {
+        reader.push(stream.subarray(at, at + chunkBytes));
+        while (reader.next() !== undefined) reader.takeNoise();
+      }
+      const { user, system } = process.cpuUsage(begun);
+      return (user + system) / 1_000;
+    });
+    return Math.min(...times);
+  }
+
+  /** As many steps as bytes, each as plain as a step can be. */
+  function calibrate(): number {
+    const bytes = fill([0x41, 0x0d]);
+    const begun = process.cpuUsage();
+    let sum = 0;
+    for (let round = 0; round < 4; round += 1) {
+      for (let i = 0; i < bytes.length; i++) if (bytes[i] === 0x0d) sum += i % 7;
+    }
+    expect(sum).toBeGreaterThan(0);
+    const { user, system } = process.cpuUsage(begun);
+    return Math.max(1, (user + system) / 1_000);
+  }
+
+  it.each([
+    ['VT', framed(fill([0x0b]))],
+    ['FS', framed(fill([0x1c]))],
+    ['FS and another', framed(fill([0x1c, 0x41]))],
+    ['VT and a header', framed(fill([...Buffer.from('\x0bMSH|')]))],
+    ['VT and half a header', framed(fill([...Buffer.from('\x0bMS')]))],
+    ['noise before a frame', fill([0x41])],
+    ['CR between frames', fill([0x0d])],
+    ['text', framed(fill([0x41]))],
+  ])('whatever they are: %s', (_, stream) => {
+    const unit = calibrate();
+    // Measured: below 1. A step for each VT or FS that is more than a look makes it 5 to 22.
+    expect(cost(stream, 64 * 1024) / unit).toBeLessThan(3);
+  });
+
+  it.each([1, 7, 64])('however they are cut: chunks of %i', (chunkBytes) => {
+    const stream = framed(fill([0x1c, 0x41, 0x0b])).subarray(0, SIZE / 8);
+    const unit = calibrate();
+    expect(cost(stream, chunkBytes) / unit).toBeLessThan(40);
+  });
+
+  it('and holds no more than the limit and what one read brings', () => {
+    const reader = new FrameReader({ frameBytesMax: 100_000 });
+    reader.push(Buffer.from([0x0b]));
+    let most = 0;
+    for (let n = 0; n < 99; n += 1) {
+      reader.push(Buffer.alloc(1_000, 0x41));
+      reader.next();
+      most = Math.max(most, reader.held);
+    }
+    expect(most).toBeLessThanOrEqual(100_000 + 64 * 1024);
+  });
+});
+
 describe('writing frames', () => {
   it('puts every part between VT and FS CR', () => {
     expect(Buffer.from(writeFrame(Buffer.from('ab'))).toString('latin1')).toBe('\x0bab\x1c\r');

@@ -1,6 +1,7 @@
 // The MLLP source over real sockets: order, backpressure, limits, closing.
 import { afterEach, describe, expect, it } from 'vitest';
 import type { MllpSource } from '../../src/model/channel.ts';
+import type { MllpContext } from '../../src/source/mllp.ts';
 import type { Answer } from '../../src/source/port.ts';
 import { answer, gate, openTestSource, type TestSource, until } from '../support/mllp.ts';
 
@@ -9,8 +10,9 @@ const opened: TestSource[] = [];
 async function start(
   options: Partial<MllpSource> = {},
   receive?: (text: string) => Promise<Answer>,
+  context: Partial<MllpContext> = {},
 ): Promise<TestSource> {
-  const source = await openTestSource(options, receive);
+  const source = await openTestSource(options, receive, context);
   opened.push(source);
   return source;
 }
@@ -182,6 +184,84 @@ describe('limits', () => {
     expect(source.events.at(-1)).toBe('connection.refused channel=test code=CONNECTIONS_MAX');
     expect(source.listener.health()).toEqual({ listening: true, connections: 1 });
     await first.close();
+  });
+
+  const limits = {
+    ...{ peerConnectionsMax: 3, peerFrameBytesMax: 5_000, frameBytesTotalMax: 8_000 },
+    frameTimeoutMs: 60,
+  };
+  const code = (source: TestSource, name: string) => (event: string) =>
+    event.startsWith(`connection.${name}`) && source.events.includes(event);
+  const from = (address: string) => ({ localAddress: address });
+
+  it('refuses more connections of one peer than its share, and takes another one', async () => {
+    const source = await start({ connectionsMax: 10 }, undefined, { limits });
+    for (let n = 0; n < 3; n += 1) await source.socket();
+    const fourth = await source.socket();
+    await fourth.ended;
+    expect(source.events).toContain('connection.refused channel=test code=PEER_CONNECTIONS_MAX');
+    const other = await source.socket(from('127.0.0.2'));
+    other.socket.write('\x0bx\x1c\r');
+    await until(() => other.read() === '\x0back x\x1c\r');
+  });
+
+  it('closes an idle connection of the greediest peer where a channel is full', async () => {
+    const source = await start({ connectionsMax: 3 }, undefined, { limits });
+    const greedy = [await source.socket(), await source.socket(), await source.socket()];
+    await until(() => source.listener.health().connections === 3);
+    greedy[0]?.socket.write('\x0bx\x1c\r');
+    await until(() => greedy[0]?.read() !== '');
+    const other = await source.socket(from('127.0.0.2'));
+    other.socket.write('\x0by\x1c\r');
+    await until(() => other.read() === '\x0back y\x1c\r');
+    expect(greedy[0]?.socket.destroyed).toBe(false);
+    await until(() => source.events.some((event) => event.endsWith('code=CONNECTIONS_MAX')));
+    expect(source.listener.health().connections).toBe(3);
+  });
+
+  it('closes a connection whose frame does not come to its end', async () => {
+    const source = await start({}, undefined, { limits });
+    const slow = await source.socket();
+    slow.socket.write('\x0bMSH|');
+    await slow.ended;
+    await until(() => source.events.some(code(source, 'closed')));
+    expect(source.events.at(-1)).toContain('code=FRAME_TIMEOUT');
+  });
+
+  it('leaves a connection open that waits for us, however long', async () => {
+    const wait = gate();
+    const source = await start(
+      { inflightMax: 1 },
+      async (text) => {
+        await wait.passed;
+        return answer(text);
+      },
+      { limits },
+    );
+    const raw = await source.socket();
+    raw.socket.write('\x0ba\x1c\r\x0bb\x1c\r\x0bc');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    wait.open();
+    raw.socket.write('\x1c\r');
+    await until(() => raw.read() === '\x0ba\x1c\r\x0bb\x1c\r\x0bc\x1c\r');
+  });
+
+  it('closes who holds more unfinished bytes than a share, and who holds most', async () => {
+    const source = await start({}, undefined, { limits: { ...limits, frameTimeoutMs: 60_000 } });
+    const first = await source.socket();
+    first.socket.write(`\x0b${'a'.repeat(3_000)}`);
+    const other = await source.socket(from('127.0.0.2'));
+    other.socket.write(`\x0b${'b'.repeat(1_000)}`);
+    const second = await source.socket();
+    second.socket.write(`\x0b${'a'.repeat(3_000)}`);
+    await second.ended;
+    await until(() => source.events.some((event) => event.includes('PEER_FRAME_BYTES_MAX')));
+    expect(first.socket.destroyed).toBe(false);
+    const third = await source.socket(from('127.0.0.3'));
+    third.socket.write(`\x0b${'c'.repeat(4_900)}`);
+    await until(() => source.events.some((event) => event.includes('FRAME_BYTES_TOTAL_MAX')));
+    other.socket.write('\x1c\r');
+    await until(() => other.read() === `\x0back ${'b'.repeat(1_000)}\x1c\r`);
   });
 
   it('closes an idle connection, but not one that waits for an answer', async () => {

@@ -1,7 +1,7 @@
 // An MLLP source on a free port with a scripted receiver, and raw connections to it.
 import { connect, type Socket } from 'node:net';
 import type { MllpSource } from '../../src/model/channel.ts';
-import { type MllpListener, open } from '../../src/source/mllp.ts';
+import { type MllpContext, type MllpListener, open } from '../../src/source/mllp.ts';
 import { connectMllp, type MllpClient } from '../../src/source/mllp-client.ts';
 import type { Answer, Received } from '../../src/source/port.ts';
 
@@ -13,7 +13,7 @@ export interface TestSource {
   events: string[];
   connect(): Promise<MllpClient>;
   /** A plain socket and everything that came back on it. */
-  socket(options?: { allowHalfOpen?: boolean }): Promise<RawSocket>;
+  socket(options?: { allowHalfOpen?: boolean; localAddress?: string }): Promise<RawSocket>;
 }
 
 export interface RawSocket {
@@ -37,6 +37,7 @@ export const DEFAULTS: MllpSource = {
 export async function openTestSource(
   options: Partial<MllpSource> = {},
   receive: (text: string) => Promise<Answer> = async (text) => answer(`ack ${text}`),
+  context: Partial<MllpContext> = {},
 ): Promise<TestSource> {
   const received: string[] = [];
   const events: string[] = [];
@@ -46,6 +47,7 @@ export async function openTestSource(
       channel: 'test',
       now: () => 0,
       certificatePollMs: 20,
+      ...context,
       receive: ({ bytes }: Received) => {
         const text = Buffer.from(bytes).toString('latin1');
         received.push(text);
