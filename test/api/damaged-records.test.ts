@@ -111,7 +111,7 @@ it.each([
   expect(outcomesOf(entries)).toContain(`Patient/${lost}/_history/1 is stored`);
 });
 
-it('tells a damaged record once, however often it is read, and forgets it when it opens', async () => {
+it('tells a damaged record once, however often it is read, until it opens', async () => {
   await makePatients('t1');
   const before = server.record.damage.count();
   const told = server.damages.length;
