@@ -125,9 +125,12 @@ async function openBase(
   for (const tenant of await store.audit.tenants()) await record.keyring.tenant(tenant);
   const { dataDir, limits } = config;
   const intervalMs = limits.checkpointIntervalMs;
+  const entriesMax = limits.checkpointEntriesMax;
   // Of many processes, those that work sign; a process alone signs whatever it does.
   if (config.cluster === null || options.roles.includes('work')) {
-    const checkpoints = startCheckpoints({ record, dataDir, intervalMs, telemetry });
+    const checkpoints = startCheckpoints({
+      ...{ record, dataDir, intervalMs, entriesMax, telemetry },
+    });
     closers.push(() => checkpoints.close());
   }
   const probe = probeStore(store);

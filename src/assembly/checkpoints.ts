@@ -3,7 +3,7 @@
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { toEngineError } from '../model/errors.ts';
-import { checkpointAudit } from '../record/audit.ts';
+import { checkpointAudit, countUnsigned } from '../record/audit.ts';
 import type { ClinicalRecord } from '../record/context.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 import { placesOf } from '../telemetry/fields.ts';
@@ -16,6 +16,8 @@ interface Options {
   record: ClinicalRecord;
   dataDir: string;
   intervalMs: number;
+  /** So many entries without a signature are signed before the interval is over. */
+  entriesMax: number;
   telemetry: Telemetry;
 }
 
@@ -27,12 +29,30 @@ export function startCheckpoints(options: Options): { close(): Promise<void> } {
     return running;
   };
   const timer = setInterval(() => void sign(), options.intervalMs);
+  const look = async () => {
+    if (await isDue(options)) await sign();
+  };
+  const looks = setInterval(() => void look(), LOOK_MS);
   return {
     async close() {
       clearInterval(timer);
+      clearInterval(looks);
       await sign();
     },
   };
+}
+
+const LOOK_MS = 1_000;
+
+async function isDue({ record, entriesMax, telemetry }: Options): Promise<boolean> {
+  try {
+    for (const tenant of await record.store.audit.tenants()) {
+      if ((await countUnsigned(record, tenant)) >= entriesMax) return true;
+    }
+  } catch (thrown) {
+    telemetry.emit('task.failed', { code: toEngineError(thrown).code, places: placesOf(thrown) });
+  }
+  return false;
 }
 
 async function signTenants({ record, dataDir, telemetry }: Options): Promise<void> {

@@ -12,7 +12,7 @@ import {
   type Ruling,
   readHeader,
 } from '../pipeline/acknowledge.ts';
-import { type IntakeItem, isNoise, readIntake } from '../pipeline/intake.ts';
+import { type IntakeItem, type IntakeLimits, isNoise, readIntake } from '../pipeline/intake.ts';
 import type { Queue } from '../queue/port.ts';
 import { acceptMessages, type Receipt } from '../record/accept.ts';
 import type { ClinicalRecord } from '../record/context.ts';
@@ -36,7 +36,7 @@ export interface ReceiveOptions {
   waiting(): number;
   /** Resolves when the message reached its end; undefined when that took too long. */
   finished(id: string): Promise<Finished | undefined>;
-  limits: { waitingMax: number; batchMessagesMax: number; jsonDepthMax: number };
+  limits: IntakeLimits & { waitingMax: number };
 }
 
 type Storing = ReceiveOptions & { accept: Accept };

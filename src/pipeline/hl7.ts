@@ -9,16 +9,21 @@ import type { MessageMap } from '../mapping/message.ts';
 import { type MapContext, mapMessage } from '../mapping/run.ts';
 import { hasErrors, type Issue } from '../model/issue.ts';
 import type { PipelineInput } from '../model/pipeline.ts';
-import { type Mapped, refuse } from './step.ts';
+import { type Mapped, type PipelineLimits, refuse } from './step.ts';
 
 /** Parses, checks and maps one message. */
 export function mapHl7(
   { raw, channel }: PipelineInput,
   maps: SiteMaps,
   context: MapContext,
+  limits: PipelineLimits,
 ): Mapped {
   const decoded = decodeMessage(raw, channel.charset || undefined);
-  const message = parseMessage(decoded.text);
+  const message = parseMessage(decoded.text, {
+    segments: limits.segmentsMax,
+    delimiters: limits.messagePartsMax,
+    repetitions: limits.repetitionsMax,
+  });
   const issues: Issue[] = [...decoded.issues, ...message.issues];
   if (hasErrors(issues)) return refuse(...issues);
   const found = findMap(message, maps);
