@@ -16,8 +16,8 @@ export interface Store {
    */
   commit(unit: Unit): Promise<Committed>;
   /**
-   * Whether a commit would be taken now: makes a small durable write that nobody reads, and takes it
-   * away again. Never throws; may take as long as a commit.
+   * Whether a commit would be taken now: makes a small durable write that nobody reads, and takes
+   * it away again. Never throws; may take as long as a commit.
    */
   probe(): Promise<StoreCondition>;
   /** Copies a consistent state into a new folder while running. Throws if the folder exists. */

@@ -1,5 +1,5 @@
-// Whether the folder takes a write: a file as large as many commits, and a commit of the writer. The
-// WAL may have room for a small commit on a disk that is full, so that the commit alone tells little.
+// Whether the folder takes a write: a file as large as many commits, and a commit of the writer.
+// The WAL may have room for a small commit on a full disk, so that the commit alone tells little.
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../model/errors.ts';
