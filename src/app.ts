@@ -11,6 +11,7 @@ import { createAdminServices } from './assembly/admin-services.ts';
 import { createBackup } from './assembly/backups.ts';
 import { createChannelDoor } from './assembly/channel-door.ts';
 import { startCheckpoints } from './assembly/checkpoints.ts';
+import { damageWarnings, tellDamage } from './assembly/damage-news.ts';
 import { type Engine, mayMakeRootKey, openEngine } from './assembly/engines.ts';
 import { createFinishLine } from './assembly/finish-line.ts';
 import { loadRootKeys } from './assembly/root-keys.ts';
@@ -118,7 +119,9 @@ async function openBase(
     rootKeys: loadRootKeys(config, rootKeys),
     readRootKeys: () => loadRootKeys(config),
     clock: Date.now,
+    damaged: tellDamage(telemetry),
   });
+  telemetry.metrics.gauge('records_damaged', () => record.damage.count());
   closers.push(() => record.close());
   // A wrong root key stops the start here, not each message later.
   for (const tenant of await store.audit.tenants()) await record.keyring.tenant(tenant);
@@ -309,13 +312,14 @@ function httpChannel(running: RunningChannels, name: string) {
 
 /** `serving` is false from the first word of a stop on; the others say who is missing. */
 function readiness(core: Core, options: OpenOptions, phase: { draining: boolean }) {
-  const { engine, probe, running } = core;
+  const { engine, probe, running, record, work } = core;
   const checks: Record<string, boolean> = { serving: !phase.draining, store: probe.reachable() };
   if (engine.queue !== undefined) checks.queue = engine.queue.ready();
   if (options.roles.includes('receive')) {
     checks.channels = running.list().every(({ fault }) => fault === '');
   }
-  return { ready: Object.values(checks).every(Boolean), checks };
+  const warnings = damageWarnings(record.damage.count() + (work?.damaged() ?? 0));
+  return { ready: Object.values(checks).every(Boolean), checks, warnings };
 }
 
 function isHealthPage(request: FastifyRequest): boolean {

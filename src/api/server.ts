@@ -17,7 +17,7 @@ export interface ServerOptions {
     urlBytesMax: number;
   };
   /** What `/readyz` tells; each check does no work of its own. */
-  ready(): { ready: boolean; checks: Record<string, boolean> };
+  ready(): { ready: boolean; checks: Record<string, boolean>; warnings: string[] };
   /** Throws unless the caller may read `/metrics`. */
   admitMetrics(request: FastifyRequest): Promise<void>;
   version: string;
@@ -94,14 +94,15 @@ function measureRequests(app: FastifyInstance, { telemetry }: ServerOptions): vo
 function healthPages(app: FastifyInstance, options: ServerOptions): void {
   app.get('/livez', OPEN, async () => ({ live: true }));
   app.get('/readyz', OPEN, async (_request, reply) => {
-    const state = options.ready();
-    return reply.code(state.ready ? 200 : 503).send(state);
+    const { ready, checks } = options.ready();
+    return reply.code(ready ? 200 : 503).send({ ready, checks });
   });
   app.get('/health', OPEN, async (_request, reply) => {
-    const { ready, checks } = options.ready();
+    const { ready, checks, warnings } = options.ready();
+    const told = warnings.length === 0 ? {} : { warnings };
     return reply
       .code(ready ? 200 : 503)
-      .send({ status: ready ? 'ok' : 'unavailable', version: options.version, checks });
+      .send({ status: ready ? 'ok' : 'unavailable', version: options.version, checks, ...told });
   });
   const scope = { kind: 'admin', area: 'metrics', verb: 'r' } as const;
   const onRequest = guardOf(scope, (request) => options.admitMetrics(request));

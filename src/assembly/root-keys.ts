@@ -1,4 +1,4 @@
-// The root keys of an installation: those of the key file, and the retired ones that are still kept.
+// The root keys of an installation: those of the key file, and the retired ones that are kept.
 import type { Config } from '../config/config.ts';
 import {
   readRetiredRootKeys,

@@ -28,6 +28,8 @@ export interface WorkLink {
   wake(wake: Wake): void;
   order(order: Exclude<WorkOrder, { kind: 'close' }>): void;
   depth(): Depth;
+  /** Stored records that did not open in the thread. */
+  damaged(): number;
   mappingProblems(): FileProblem[];
   /** Changes when other maps come into force. */
   mappingsVersion(): number;
@@ -38,6 +40,7 @@ export interface WorkLink {
 /** What the thread told last. */
 interface LinkState {
   depth: Depth;
+  damaged: number;
   problems: FileProblem[];
   mappingsVersion: number;
   ready: boolean;
@@ -73,6 +76,7 @@ export async function startWorkLink(options: WorkLinkOptions): Promise<WorkLink>
   });
   const state: LinkState = {
     depth: { waiting: 0, active: 0 },
+    damaged: 0,
     problems: [],
     mappingsVersion: 0,
     ready: false,
@@ -88,6 +92,7 @@ export async function startWorkLink(options: WorkLinkOptions): Promise<WorkLink>
     else if (news.kind === 'finished') for (const result of news.results) options.finished(result);
     else if (news.kind === 'state') {
       state.depth = news.depth;
+      state.damaged = news.damaged;
       options.telemetry.metrics.importSnapshot('work', news.metrics);
     } else reportMappings(news, state, options.telemetry);
   });
@@ -132,6 +137,7 @@ function linkOver(
     wake: wakeThrough(wakePort).wake,
     order,
     depth: () => state.depth,
+    damaged: () => state.damaged,
     mappingProblems: () => state.problems,
     mappingsVersion: () => state.mappingsVersion,
     async close() {

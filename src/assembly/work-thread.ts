@@ -14,6 +14,7 @@ import { openRecord } from '../record/context.ts';
 import { createTelemetry } from '../telemetry/events.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createMetrics, type MetricsSnapshot } from '../telemetry/metrics.ts';
+import { tellDamage } from './damage-news.ts';
 import { joinEngine, type WorkSeat } from './engines.ts';
 import { type LoadedMappings, openMappings } from './mappings.ts';
 import { loadRootKeys } from './root-keys.ts';
@@ -38,7 +39,7 @@ export type WorkNews =
   | { kind: 'ready' }
   | { kind: 'finished'; results: Finished[] }
   | ({ kind: 'mappings' } & LoadedMappings)
-  | { kind: 'state'; depth: Depth; metrics: MetricsSnapshot }
+  | { kind: 'state'; depth: Depth; damaged: number; metrics: MetricsSnapshot }
   | { kind: 'closed' };
 
 /** Messages read from one key's inbox in one trip. */
@@ -59,7 +60,9 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
   const { store, queue, crashed } = engine;
   const rootKeys = loadRootKeys(config, data.rootKeys);
   const readRootKeys = () => loadRootKeys(config);
-  const record = openRecord({ store, rootKeys, readRootKeys, clock: Date.now });
+  const damaged = tellDamage(telemetry);
+  const record = openRecord({ store, rootKeys, readRootKeys, clock: Date.now, damaged });
+  telemetry.metrics.gauge('records_damaged', () => record.damage.count());
   let channels = byName(data.channels);
   const mappings = await openMappings(config.mappingsDir);
   tell({ kind: 'mappings', ...mappings.first });
@@ -81,7 +84,7 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
   });
   const timer = setInterval(async () => {
     const metrics = await telemetry.metrics.exportSnapshot();
-    tell({ kind: 'state', depth: queue.depth(), metrics });
+    tell({ kind: 'state', depth: queue.depth(), damaged: record.damage.count(), metrics });
   }, STATE_INTERVAL_MS);
   const orders: { [K in WorkOrder['kind']]: (order: Extract<WorkOrder, { kind: K }>) => unknown } =
     {

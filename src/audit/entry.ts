@@ -27,6 +27,7 @@ export const AUDIT_ACTIONS = [
   'config',
   'start',
   'stop',
+  'damaged',
 ] as const;
 
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];

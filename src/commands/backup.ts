@@ -97,7 +97,8 @@ function readNeeded(file: string): string[] {
 
 function adviceFor(config: Config, missing: string[]): string {
   const place = config.rootKey === null ? config.rootKeyFile : 'ARTERY_ROOT_KEY';
-  return `It needs the root key ${missing.join(', ')}: put the root key to ${place} before you start.`;
+  const keys = missing.join(', ');
+  return `It needs the root key ${keys}: put the root key to ${place} before you start.`;
 }
 
 /** Under another name first: a copy that broke off is never taken for the store. */

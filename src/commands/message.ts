@@ -28,6 +28,8 @@ interface Shown extends Head {
   issues: Issue[];
   resources: WrittenResource[];
   mapHash: string;
+  /** The body or the outcome is stored but does not open. */
+  fault?: { code: string; detail: string };
   explained: { mapHash: string; issues: Issue[]; accounts: FieldAccount[] } | null;
 }
 
@@ -123,7 +125,9 @@ function describe(shown: Shown): string {
     `${one.type}/${one.id}`,
     `version ${one.version}`,
   ]);
-  const parts = [head, section('Issues', issues), section('Resources', resources)];
+  const { fault } = shown;
+  const damage = fault === undefined ? [] : [`DAMAGED ${fault.code}: ${fault.detail}`];
+  const parts = [head, ...damage, section('Issues', issues), section('Resources', resources)];
   if (shown.explained !== null) parts.push(...describeFields(shown, shown.explained));
   return parts.join('\n\n');
 }

@@ -66,7 +66,10 @@ export function knownRootKeys({ current, older, retired = [] }: RootKeys): RootK
   return [current, ...older, ...retired];
 }
 
-/** Text of the key file, without what is retired (JSON, format `artery-root-key/1`). Write it with mode 0600. */
+/**
+ * Text of the key file, without what is retired (JSON, format `artery-root-key/1`). Write it with
+ * mode 0600.
+ */
 export function formatRootKeys(keys: RootKeys): string {
   const list = [keys.current, ...keys.older].map(({ id, key }) => ({
     id,

@@ -44,8 +44,10 @@ export interface VersionEntry {
   /** ms since the epoch. */
   lastUpdated: number;
   deleted: boolean;
-  /** null: deleted, or its patient was forgotten. */
+  /** null: deleted, or its patient was forgotten, or damaged. */
   resource: Resource | null;
+  /** Why the version is stored but cannot be shown. */
+  damaged?: OperationOutcome;
 }
 
 /** One page of versions, newest first (R4 http.html#history). */
@@ -55,8 +57,7 @@ export function historyBundle(
   page: Page,
 ): Bundle {
   const entry = versions.map((version) => ({
-    fullUrl: `${baseUrl}/${version.type}/${version.id}`,
-    ...(version.resource === null ? {} : { resource: version.resource }),
+    ...contentOf(baseUrl, version),
     request: {
       method: version.deleted ? 'DELETE' : 'PUT',
       url: `${version.type}/${version.id}`,
@@ -65,12 +66,21 @@ export function historyBundle(
       status: statusOf(version),
       etag: `W/"${version.version}"`,
       lastModified: new Date(version.lastUpdated).toISOString(),
+      ...(version.damaged === undefined ? {} : { outcome: version.damaged }),
     },
   }));
   return bundleOf('history', entry, page);
 }
 
+/** A damaged version is an OperationOutcome, which has no address of its own. */
+function contentOf(baseUrl: string, { type, id, resource, damaged }: VersionEntry): object {
+  if (damaged !== undefined) return { resource: damaged };
+  const fullUrl = `${baseUrl}/${type}/${id}`;
+  return resource === null ? { fullUrl } : { fullUrl, resource };
+}
+
 function statusOf(version: VersionEntry): string {
+  if (version.damaged !== undefined) return '500';
   if (version.deleted) return '204';
   if (version.resource === null) return '410';
   return version.version === 1 ? '201' : '200';

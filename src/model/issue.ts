@@ -16,6 +16,7 @@ export type IssueCode =
   | 'too-long'
   | 'processing'
   | 'incomplete'
+  | 'exception'
   | 'informational';
 
 export interface Issue {

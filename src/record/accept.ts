@@ -8,6 +8,7 @@ import type { Principal } from '../model/principal.ts';
 import type { AuditDraft, Conflict, IntakeRow, IntakeWrite } from '../store/port.ts';
 import { AttemptKeys, retryConflicts } from './commit.ts';
 import type { ClinicalRecord } from './context.ts';
+import { DamagedRecord } from './damage.ts';
 import {
   dedupeToken,
   emptyOutcome,
@@ -241,6 +242,8 @@ async function issuesOf(record: ClinicalRecord, tenant: string, row: IntakeRow):
   try {
     return (await openOutcome(record, tenant, row))?.issues ?? [];
   } catch (thrown) {
+    // A damaged outcome was told where it was opened: the first answer is repeated without it.
+    if (thrown instanceof DamagedRecord) return [];
     if (thrown instanceof EngineError && thrown.code === 'KEY_DESTROYED') return [];
     throw thrown;
   }

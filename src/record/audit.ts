@@ -1,7 +1,13 @@
 // The audit log as seen from above: record an event, sign a checkpoint, verify, read. What an entry
 // and a chain are is audit/; which access is logged is decided where it happens.
 import { auditEventOf } from '../audit/auditevent.ts';
-import { type AuditAction, entryText, parseEntry, versionRef } from '../audit/entry.ts';
+import {
+  type AuditAction,
+  type AuditEntry,
+  entryText,
+  parseEntry,
+  versionRef,
+} from '../audit/entry.ts';
 import { type ChainFault, type KnownPoint, messageKey, walkChain } from '../audit/verify.ts';
 import {
   publicKeyOf,
@@ -14,6 +20,7 @@ import type { Principal } from '../model/principal.ts';
 import type { Resource } from '../model/resource.ts';
 import type { Checkpoint } from '../store/port.ts';
 import type { ClinicalRecord } from './context.ts';
+import { auditDamage, openGuarded, unlessDamaged } from './damage.ts';
 import { signingKeyId } from './tenant-keys.ts';
 import { actor } from './trail.ts';
 
@@ -160,7 +167,10 @@ function anchorPoint({ tenant, seq, hash, at, signature, keyId, publicKey }: Anc
   return { seq, hash, signatureValid };
 }
 
-/** Entries as FHIR AuditEvent resources, seq >= from, in order; the reading is itself audited. */
+/**
+ * Entries as FHIR AuditEvent resources, seq >= from, in order; one that does not read is shown as
+ * a failure that says so. The reading is itself audited.
+ */
 export async function readAuditEvents(
   record: ClinicalRecord,
   principal: Principal,
@@ -173,7 +183,15 @@ export async function readAuditEvents(
   const rows = await record.store.audit.entries(tenant, from, limit);
   const entry = { action: 'search', outcome: 'success', type: 'AuditEvent' } as const;
   await record.trail.note(tenant, { ...entry, ...actor(principal) });
-  return rows.map(({ seq, at, entry: text }) =>
-    auditEventOf(ids('AuditEvent', String(seq)), seq, at, parseEntry(text)),
-  );
+  const events: Resource[] = [];
+  for (const { seq, at, entry: text } of rows) {
+    const damage = auditDamage(tenant, seq);
+    let stands: AuditEntry = { action: 'damaged', outcome: 'failure', who: 'artery' };
+    const opened = openGuarded(record.damage, damage, async () => parseEntry(text));
+    const found = await unlessDamaged(opened, ({ message }) => {
+      stands = { ...stands, subject: damage.name, detail: message };
+    });
+    events.push(auditEventOf(ids('AuditEvent', String(seq)), seq, at, found ?? stands));
+  }
+  return events;
 }

@@ -8,6 +8,7 @@ import { EngineError } from '../model/errors.ts';
 import type { MappedResource, Resource } from '../model/resource.ts';
 import type { Head, RangeEntry, ResourceRow, ResourceWrite } from '../store/port.ts';
 import type { ClinicalRecord } from './context.ts';
+import { openGuarded, versionDamage } from './damage.ts';
 import type { SealingKey } from './keyring.ts';
 import type { TenantKeys } from './tenant-keys.ts';
 
@@ -96,12 +97,21 @@ export function searchToken(
   return tenant.blinder.token('search', type, param, value);
 }
 
-/** The text that was sealed. Throws KEY_DESTROYED, KEY_UNAVAILABLE, STORE_CORRUPT. */
+/**
+ * The text that was sealed. Throws KEY_DESTROYED, DamagedRecord (KEY_UNAVAILABLE, STORE_CORRUPT),
+ * which names the version.
+ */
 export async function openText(
   record: ClinicalRecord,
   tenant: string,
   row: ResourceRow,
 ): Promise<string> {
+  return openGuarded(record.damage, versionDamage(tenant, row), () =>
+    readText(record, tenant, row),
+  );
+}
+
+async function readText(record: ClinicalRecord, tenant: string, row: ResourceRow): Promise<string> {
   const key = await record.keyring.forOpening(tenant, row.body.keyId);
   return openTextWith(key, tenant, row);
 }
@@ -117,7 +127,9 @@ export async function openResource(
   tenant: string,
   row: ResourceRow,
 ): Promise<Resource & { id: string }> {
-  return withMeta(parseResource(await openText(record, tenant, row), row), row);
+  return openGuarded(record.damage, versionDamage(tenant, row), async () =>
+    withMeta(parseResource(await readText(record, tenant, row), row), row),
+  );
 }
 
 /** The parsed text; throws STORE_CORRUPT when it is not the resource that the row names. */
@@ -125,9 +137,9 @@ export function parseResource(
   text: string,
   ref: { type: string; id: string },
 ): Resource & { id: string } {
-  const parsed = parseOwnJson(text) as Resource & { id: string };
-  if (parsed.resourceType === ref.type && parsed.id === ref.id) return parsed;
-  throw new EngineError('STORE_CORRUPT', 'A row holds another resource than it names.');
+  const parsed = parseOwnJson(text) as (Resource & { id: string }) | null;
+  if (parsed?.resourceType === ref.type && parsed.id === ref.id) return parsed;
+  throw new EngineError('STORE_CORRUPT', `${ref.type}/${ref.id} holds another resource.`);
 }
 
 /** A copy with the version and time that the row says; meta stands after id, as readers expect. */

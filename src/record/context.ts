@@ -4,9 +4,11 @@ import { randomBytes } from 'node:crypto';
 import type { RootKeys } from '../crypto/keys.ts';
 import { createRecent, type Recent } from '../crypto/recent.ts';
 import { createSealer, type Sealer } from '../crypto/seal.ts';
+import type { ErrorCode } from '../model/errors.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Store } from '../store/port.ts';
 import type { CachedResource } from './body.ts';
+import { type Damage, DamageLog } from './damage.ts';
 import { DenialLog } from './denials.ts';
 import { Keyring } from './keyring.ts';
 import { Trail } from './trail.ts';
@@ -21,6 +23,8 @@ export interface ClinicalRecord {
   readonly sealer: Sealer;
   readonly keyring: Keyring;
   readonly trail: Trail;
+  /** Stored records that did not open. */
+  readonly damage: DamageLog;
   readonly denials: DenialLog;
   /** Between a mapped message and its sealed unit: only few are unpacked at the same time. */
   readonly turns: Turns;
@@ -49,6 +53,8 @@ export interface RecordOptions {
   /** Random bytes, for tests; node:crypto's by default. */
   random?: (bytes: number) => Uint8Array;
   limits?: Partial<RecordLimits>;
+  /** Told of a stored record that does not open, once a day for each. */
+  damaged?: (damage: Damage, code: ErrorCode) => void;
 }
 
 export interface RecordLimits {
@@ -98,6 +104,7 @@ export function openRecord(options: RecordOptions): ClinicalRecord {
   const keyring = new Keyring(keyContext, options.rootKeys);
   const denials = new DenialLog(store, clock);
   const trail = new Trail(store, clock, limits.auditBacklogMax);
+  const damage = new DamageLog(trail, clock, options.damaged ?? (() => undefined));
   const resources = createRecent<CachedResource>(limits.resourceCacheBytes);
   const tokens: ClinicalRecord['tokens'] = createRecent(limits.bearersCached);
   return {
@@ -108,6 +115,7 @@ export function openRecord(options: RecordOptions): ClinicalRecord {
     sealer,
     keyring,
     trail,
+    damage,
     denials,
     turns: openTurns(limits.unpackedMax),
     resources,

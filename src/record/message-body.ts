@@ -6,6 +6,7 @@ import { EngineError } from '../model/errors.ts';
 import type { Envelope, MessageOutcome } from '../model/message.ts';
 import type { IntakeRow, Sealed } from '../store/port.ts';
 import type { ClinicalRecord } from './context.ts';
+import { messageDamage, openGuarded, outcomeDamage } from './damage.ts';
 import type { SealingKey } from './keyring.ts';
 import type { TenantKeys } from './tenant-keys.ts';
 
@@ -56,8 +57,20 @@ export function sealMessage(
   return { keyId: key.id, bytes: record.sealer.seal(key.key, plain, parts) };
 }
 
-/** Throws KEY_DESTROYED (patient forgotten), KEY_UNAVAILABLE, STORE_CORRUPT. */
+/**
+ * Throws KEY_DESTROYED (patient forgotten), DamagedRecord (KEY_UNAVAILABLE, STORE_CORRUPT), which
+ * names the message.
+ */
 export async function openMessageBody(
+  record: ClinicalRecord,
+  tenant: string,
+  row: IntakeRow,
+): Promise<{ envelope: Envelope; raw: Uint8Array }> {
+  const damage = messageDamage(tenant, row.id);
+  return openGuarded(record.damage, damage, () => readBody(record, tenant, row));
+}
+
+async function readBody(
   record: ClinicalRecord,
   tenant: string,
   row: IntakeRow,
@@ -90,10 +103,13 @@ export async function openOutcome(
   tenant: string,
   row: IntakeRow,
 ): Promise<MessageOutcome | null> {
-  if (row.detail === null) return null;
-  const key = await record.keyring.forOpening(tenant, row.detail.keyId);
-  const plain = openSealed(key, row.detail.bytes, ['outcome', tenant, row.id, row.detail.keyId]);
-  return JSON.parse(plain.toString('utf8')) as MessageOutcome;
+  const { id, detail } = row;
+  if (detail === null) return null;
+  return openGuarded(record.damage, outcomeDamage(tenant, id), async () => {
+    const key = await record.keyring.forOpening(tenant, detail.keyId);
+    const plain = openSealed(key, detail.bytes, ['outcome', tenant, id, detail.keyId]);
+    return JSON.parse(plain.toString('utf8')) as MessageOutcome;
+  });
 }
 
 /** An outcome that says only why nothing was written. */

@@ -1,13 +1,14 @@
 // Stored messages: open, list, set aside, replay, and the inbox of an ordering key. Accepting new
 // ones is accept.ts; applying them is write.ts.
 import { entryText } from '../audit/entry.ts';
-import { EngineError } from '../model/errors.ts';
+import { EngineError, type ErrorCode } from '../model/errors.ts';
 import type { Issue } from '../model/issue.ts';
 import type { Envelope, MessageOutcome, MessageState } from '../model/message.ts';
 import type { Principal } from '../model/principal.ts';
 import { CommitConflict, type IntakeFilter, type IntakeRow } from '../store/port.ts';
 import { AttemptKeys, retryConflicts } from './commit.ts';
 import type { ClinicalRecord } from './context.ts';
+import { DamagedRecord } from './damage.ts';
 import { compartmentOfKey, type SealingKey } from './keyring.ts';
 import {
   emptyOutcome,
@@ -83,10 +84,38 @@ export async function openMessage(
 ): Promise<OpenedMessage> {
   const row = await findRow(record, principal.tenant, id);
   const opened = await openRow(record, principal.tenant, row);
-  const { channel } = row;
+  await noteOpened(record, principal, row);
+  return opened;
+}
+
+/**
+ * As openMessage, but a damaged body yields the row with its fault, and a damaged outcome the
+ * message with the fault and no outcome.
+ */
+export async function inspectMessage(
+  record: ClinicalRecord,
+  principal: Principal,
+  id: string,
+): Promise<UnreadableMessage | (OpenedMessage & { damaged?: EngineError })> {
+  try {
+    return await openMessage(record, principal, id);
+  } catch (thrown) {
+    if (!(thrown instanceof DamagedRecord)) throw thrown;
+    const found = { ...(await findRow(record, principal.tenant, id)), tenant: principal.tenant };
+    if (thrown.damage.kind !== 'MESSAGE_OUTCOME') return { row: found, fault: thrown };
+    const body = await openMessageBody(record, principal.tenant, found);
+    await noteOpened(record, principal, found);
+    return { row: found, ...body, outcome: null, damaged: thrown };
+  }
+}
+
+async function noteOpened(
+  record: ClinicalRecord,
+  principal: Principal,
+  { channel, id }: IntakeRow,
+): Promise<void> {
   const entry = { action: 'message', outcome: 'success', channel, message: id } as const;
   await record.trail.note(principal.tenant, { ...entry, ...actor(principal) });
-  return opened;
 }
 
 /** State of one message without its content; undefined = unknown id. Not audited. */
@@ -272,7 +301,7 @@ function headOf(row: IntakeRow): MessageHead {
   return { id, seq, channel, format, state, attempts, receivedAt, changedAt, compartment };
 }
 
-/** The key of the message itself; the tenant key when that is destroyed. */
+/** The key of the message itself; the tenant key when that is destroyed or does not open. */
 async function keyLike(
   record: ClinicalRecord,
   tenant: string,
@@ -281,7 +310,8 @@ async function keyLike(
   try {
     return { id: row.body.keyId, key: await record.keyring.forOpening(tenant, row.body.keyId) };
   } catch (thrown) {
-    if (!(thrown instanceof EngineError) || thrown.code !== 'KEY_DESTROYED') throw thrown;
+    const codes: readonly ErrorCode[] = ['KEY_DESTROYED', 'KEY_UNAVAILABLE', 'STORE_CORRUPT'];
+    if (!(thrown instanceof EngineError) || !codes.includes(thrown.code)) throw thrown;
     return record.keyring.forSealing(tenant, null);
   }
 }

@@ -7,6 +7,7 @@ import type { Resource } from '../model/resource.ts';
 import type { Head, ResourceRef, ResourceRow } from '../store/port.ts';
 import { headOf, openResource } from './body.ts';
 import type { ClinicalRecord } from './context.ts';
+import { DamagedRecord } from './damage.ts';
 import { actor } from './trail.ts';
 
 export interface StoredResource {
@@ -44,8 +45,16 @@ export async function readResource(
 }
 
 export interface HistoryPage {
-  /** Newest first; `resource` is null for a deleted version and for one whose key is destroyed. */
-  entries: { ref: ResourceRef; head: Head; resource: (Resource & { id: string }) | null }[];
+  /**
+   * Newest first; `resource` is null for a deleted version, for one whose key is destroyed, and for
+   * one that is damaged: that has its fault.
+   */
+  entries: {
+    ref: ResourceRef;
+    head: Head;
+    resource: (Resource & { id: string }) | null;
+    damaged?: DamagedRecord;
+  }[];
   /** Pass as `before` to get the next page; absent on the last. */
   next?: { lastUpdated: number; id: string; version: number };
 }
@@ -102,6 +111,7 @@ async function openVersion(
   try {
     return { ref, head, resource: await openResource(record, tenant, row) };
   } catch (thrown) {
+    if (thrown instanceof DamagedRecord) return { ref, head, resource: null, damaged: thrown };
     if (!(thrown instanceof EngineError) || thrown.code !== 'KEY_DESTROYED') throw thrown;
     return { ref, head, resource: null };
   }

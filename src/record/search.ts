@@ -7,6 +7,7 @@ import type { Principal } from '../model/principal.ts';
 import type { ResourceRow, SearchPlan } from '../store/port.ts';
 import { headOf, openResource, searchToken } from './body.ts';
 import type { ClinicalRecord } from './context.ts';
+import { type DamagedRecord, unlessDamaged } from './damage.ts';
 import type { StoredResource } from './read.ts';
 import type { TenantKeys } from './tenant-keys.ts';
 import { actor } from './trail.ts';
@@ -18,9 +19,13 @@ export interface SearchPage {
   cursor?: string;
   /** Where query.total or count 0 asks for it; counted up to `totalMax`. */
   total?: number;
+  /** Candidates that are stored but do not open, at most DAMAGED_MAX: they are left out. */
+  damaged: DamagedRecord[];
 }
 
 const TOTAL_MAX = 10_000;
+/** Damaged records that one page names. */
+const DAMAGED_MAX = 100;
 /** Candidates that are opened at once while counting in clear. */
 const COUNT_PAGE = 500;
 
@@ -37,12 +42,17 @@ export async function searchResources(
 ): Promise<SearchPage> {
   const tenant = await record.keyring.tenant(principal.tenant);
   const plan = planOf(tenant, query, options.compartments);
-  const page: SearchPage = query.count === 0 ? { matches: [] } : await fill(record, query, plan);
+  const damaged = new Map<string, DamagedRecord>();
+  const found = (fault: DamagedRecord): void => {
+    if (damaged.size < DAMAGED_MAX) damaged.set(fault.damage.name, fault);
+  };
+  const page: Omit<SearchPage, 'damaged'> =
+    query.count === 0 ? { matches: [] } : await fill(record, query, plan, found);
   if (query.count === 0 || query.total === 'accurate') {
-    page.total = await countMatches(record, query, plan, options.totalMax ?? TOTAL_MAX);
+    page.total = await countMatches(record, query, plan, options.totalMax ?? TOTAL_MAX, found);
   }
   await note(record, tenant, principal, query, page.matches);
-  return page;
+  return { ...page, damaged: [...damaged.values()] };
 }
 
 function planOf(
@@ -72,14 +82,15 @@ async function fill(
   record: ClinicalRecord,
   query: SearchQuery,
   plan: SearchPlan,
-): Promise<SearchPage> {
+  damaged: (fault: DamagedRecord) => void,
+): Promise<Omit<SearchPage, 'damaged'>> {
   const found: StoredResource[] = [];
   let after = plan.after;
   for (let page = 0; page < record.limits.searchPagesMax; page += 1) {
     const limit = query.count - found.length;
     const next = { ...plan, limit, ...(after === undefined ? {} : { after }) };
     const { rows, cursor } = await record.store.search.find(next);
-    found.push(...(await verify(record, query, plan.tenant, rows)));
+    found.push(...(await verify(record, query, plan.tenant, rows, damaged)));
     if (cursor === undefined) return { matches: found };
     after = cursor;
     if (found.length >= query.count) break;
@@ -87,14 +98,17 @@ async function fill(
   return { matches: found, ...(after === undefined ? {} : { cursor: after }) };
 }
 
-/** Opens the candidates and keeps those that match in clear. */
+/** Opens the candidates and keeps those that match in clear; a damaged one may match or not. */
 async function verify(
   record: ClinicalRecord,
   query: SearchQuery,
   tenant: string,
   rows: ResourceRow[],
+  damaged: (fault: DamagedRecord) => void,
 ): Promise<StoredResource[]> {
-  const opened = await Promise.all(rows.map((row) => openUnlessForgotten(record, tenant, row)));
+  const opened = await Promise.all(
+    rows.map((row) => unlessDamaged(openUnlessForgotten(record, tenant, row), damaged)),
+  );
   return opened.filter(
     (each) => each !== undefined && matches(each.resource, query),
   ) as StoredResource[];
@@ -119,6 +133,7 @@ async function countMatches(
   query: SearchQuery,
   plan: SearchPlan,
   max: number,
+  damaged: (fault: DamagedRecord) => void,
 ): Promise<number> {
   const { after: _, ...whole } = plan;
   if (query.exact) return record.store.search.count(whole, max);
@@ -127,7 +142,7 @@ async function countMatches(
   do {
     const next = { ...whole, limit: COUNT_PAGE, ...(after === undefined ? {} : { after }) };
     const { rows, cursor } = await record.store.search.find(next);
-    total += (await verify(record, query, plan.tenant, rows)).length;
+    total += (await verify(record, query, plan.tenant, rows, damaged)).length;
     after = cursor;
   } while (after !== undefined && total < max);
   return Math.min(total, max);

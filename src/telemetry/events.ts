@@ -166,6 +166,12 @@ export const EVENTS = tableOf({
   ),
   'audit.checkpoint': row('info', 'The audit log was signed.', { seq: 'count' }, []),
   'audit.broken': row('error', 'The audit log does not verify.', { seq: 'count' }, []),
+  'record.damaged': row(
+    'error',
+    'A stored record does not open; its audit entry has its full name.',
+    { kind: 'code', id: 'id', version: 'count', code: 'code' },
+    ['code'],
+  ),
   'key.rotated': row('warn', 'A key was rotated.', { keyId: 'id' }, []),
   'patient.forgotten': row('warn', 'The key of a patient was destroyed.', { id: 'id' }, []),
   // access

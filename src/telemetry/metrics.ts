@@ -54,6 +54,7 @@ export const GAUGES = tableOf({
   intake_waiting: 'Acknowledged messages that wait to be processed.',
   intake_oldest_ms: 'Age of the oldest message that waits; 0 where none does.',
   connections: 'Open connections of all MLLP channels.',
+  records_damaged: 'Stored records that did not open since the start, per thread that met them.',
   channels: 'Channels that run.',
   resident_bytes: 'Resident memory of the process.',
   event_loop_delay_ms: 'Mean delay of the event loop.',

@@ -10,6 +10,7 @@ import { makeRootKeys } from '../../src/crypto/keys.ts';
 import { EngineError } from '../../src/model/errors.ts';
 import type { Principal } from '../../src/model/principal.ts';
 import { type ClinicalRecord, openRecord } from '../../src/record/context.ts';
+import type { Damage } from '../../src/record/damage.ts';
 import { openSqliteStore, type SqliteStore } from '../../src/store/sqlite/open.ts';
 import { createTelemetry, type Telemetry } from '../../src/telemetry/events.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
@@ -35,6 +36,10 @@ export interface FhirServer {
   app: FastifyInstance;
   record: ClinicalRecord;
   store: SqliteStore;
+  /** Folder of the store. */
+  folder: string;
+  /** What was told of records that do not open. */
+  damages: Damage[];
   /** `PUT /Patient/1`; the body is sent as FHIR JSON, a string as it is. Default token: `all`. */
   call(line: string, options?: CallOptions): Promise<Answer>;
 }
@@ -50,12 +55,14 @@ const TOKENS: Record<string, Partial<Principal>> = {
 
 /** Opened before the tests of the file, closed and removed after them. */
 export function fhirServer(limits: Partial<Limits> = {}): FhirServer {
-  const server = {} as FhirServer;
+  const server = { damages: [] as Damage[] } as FhirServer;
   const folder = mkdtempSync(join(tmpdir(), 'artery-fhir-'));
   beforeAll(async () => {
     server.store = await openSqliteStore({ folder });
     const rootKeys = makeRootKeys();
-    server.record = openRecord({ store: server.store, rootKeys, clock: Date.now });
+    server.folder = folder;
+    const damaged = (damage: Damage) => void server.damages.push(damage);
+    server.record = openRecord({ store: server.store, rootKeys, clock: Date.now, damaged });
     server.app = Fastify({ logger: false });
     await server.app.register(fhirApi, {
       ...{ prefix: PREFIX, record: server.record, authenticate, telemetry: telemetry() },

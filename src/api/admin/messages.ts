@@ -5,12 +5,15 @@ import { EngineError } from '../../model/errors.ts';
 import type { MessageState } from '../../model/message.ts';
 import type { Principal } from '../../model/principal.ts';
 import {
+  inspectMessage,
   listMessages,
   type OpenedMessage,
   openMessage,
   replayMessage,
+  type UnreadableMessage,
 } from '../../record/message.ts';
 import type { IntakeFilter } from '../../store/port.ts';
+import { problemOf } from '../problem.ts';
 import { type Gate, principalOf } from './gate.ts';
 import type { AdminServices } from './services.ts';
 
@@ -59,7 +62,8 @@ export function messageRoutes(app: FastifyInstance, services: AdminServices, gat
     { onRequest: gate('messages', 'r'), schema: byId },
     async (request) => {
       const principal = principalOf(request);
-      return showMessage(services, await openMessage(record, principal, request.params.id));
+      const message = await inspectMessage(record, principal, request.params.id);
+      return 'fault' in message ? damagedView(message) : showMessage(services, message);
     },
   );
   app.get<{ Params: { id: string } }>(
@@ -122,7 +126,10 @@ function instantOf(name: string, text: string): number {
 }
 
 /** Everything but the bytes: state, issues, resources, and how each valued field fared. */
-async function showMessage(services: AdminServices, message: OpenedMessage): Promise<object> {
+async function showMessage(
+  services: AdminServices,
+  message: OpenedMessage & { damaged?: EngineError },
+): Promise<object> {
   const { row, envelope, outcome } = message;
   const explained = await services.explain(message);
   return {
@@ -142,11 +149,25 @@ async function showMessage(services: AdminServices, message: OpenedMessage): Pro
     issues: outcome?.issues ?? [],
     resources: outcome?.resources ?? [],
     mapHash: outcome?.mapHash ?? '',
+    ...(message.damaged === undefined ? {} : { fault: problemOf(message.damaged) }),
     /** By the maps as they are now; `mapHash` tells whether the message took the same ones. */
     explained:
       explained === null
         ? null
         : { mapHash: explained.mapHash, issues: explained.issues, accounts: explained.accounts },
+  };
+}
+
+/** A message whose body does not open: what its row says, and why there is no more. */
+function damagedView({ row, fault }: UnreadableMessage): object {
+  const { id, seq, channel, format, state, attempts, compartment: patient } = row;
+  return {
+    ...{ id, seq, channel, format, state, attempts, patient },
+    receivedAt: new Date(row.receivedAt).toISOString(),
+    changedAt: new Date(row.changedAt).toISOString(),
+    ...{ type: '', sender: '', controlId: '', bytes: 0, issues: [], resources: [], mapHash: '' },
+    explained: null,
+    fault: problemOf(fault),
   };
 }
 

@@ -1,8 +1,11 @@
 // The interactions read, vread and history (R4 http.html#read, #vread, #history).
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { historyBundle, type Page } from '../../fhir/bundle.ts';
+import { outcomeOfIssues } from '../../fhir/outcome.ts';
 import { spanOf } from '../../fhir/time.ts';
 import { EngineError } from '../../model/errors.ts';
+import type { Issue } from '../../model/issue.ts';
+import type { DamagedRecord } from '../../record/damage.ts';
 import { type HistoryPage, readHistory, readResource } from '../../record/read.ts';
 import { FHIR_JSON } from '../problem.ts';
 import { admittedOf, checkId, type FhirContext } from './context.ts';
@@ -56,15 +59,21 @@ export async function handleHistory(
   const page = await readHistory(context.record, principal, of, { ...bound, ...asked.read });
   const entries = page.entries.filter(({ head }) => head.lastUpdated >= asked.since);
   const isCut = entries.length < page.entries.length;
-  const versions = entries.map(({ ref, head, resource }) => ({
+  const versions = entries.map(({ ref, head, resource, damaged }) => ({
     ...{ type: ref.type, id: ref.id, version: head.version, lastUpdated: head.lastUpdated },
     ...{ deleted: head.deleted, resource },
+    ...(damaged === undefined ? {} : { damaged: outcomeOfIssues([damageIssue(damaged)]) }),
   }));
   const place = id === undefined ? type : `${type}/${id}`;
   const links: Page = { url: `${baseUrl}/${place}/_history`, parameters: asked.kept };
   if (asked.cursor !== null) links.cursor = asked.cursor;
   if (page.next !== undefined && !isCut) links.next = cursorOf(page.next);
   return reply.type(FHIR_JSON).send(JSON.stringify(historyBundle(baseUrl, versions, links)));
+}
+
+/** What a page says of a record that it leaves out. */
+export function damageIssue({ message }: DamagedRecord): Issue {
+  return { severity: 'error', code: 'exception', at: '', text: message };
 }
 
 interface HistoryAsked {

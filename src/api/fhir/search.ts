@@ -8,6 +8,7 @@ import { searchResources } from '../../record/search.ts';
 import { FHIR_JSON, sendIssues } from '../problem.ts';
 import { admittedOf, type FhirContext } from './context.ts';
 import { checkFormat, readPrefer, urlParameters } from './negotiate.ts';
+import { damageIssue } from './read.ts';
 
 /** `GET /Patient?name=x`, `POST /Patient/_search` with a form; both may be given at once. */
 export async function handleSearch(
@@ -31,6 +32,7 @@ export async function handleSearch(
   const found = await searchResources(context.record, principal, query, {
     ...{ ...bound, totalMax: totalCountMax },
   });
+  const told = [...issues, ...found.damaged.map(damageIssue)];
   const bundle = searchsetBundle(
     baseUrl,
     found.matches.map((match) => match.resource),
@@ -40,7 +42,7 @@ export async function handleSearch(
       ...(found.cursor === undefined ? {} : { next: found.cursor }),
       ...(found.total === undefined ? {} : { total: found.total }),
     },
-    issues.length === 0 ? undefined : outcomeOfIssues(issues),
+    told.length === 0 ? undefined : outcomeOfIssues(told),
   );
   return reply.type(FHIR_JSON).send(JSON.stringify(bundle));
 }
