@@ -125,7 +125,7 @@ describe('without a server', () => {
     expect(again.code).toBe(4);
   });
 
-  it('opens a backup of before a rotation by the retired key, or says what is missing', async () => {
+  it('opens a backup of before a rotation, or says which key is missing', async () => {
     const keys = join(dataDir, 'keys');
     expect(await artery('backup', 'before')).toMatchObject({ code: 0 });
     expect(await artery('key', 'rotate', 'root')).toMatchObject({ code: 0 });
