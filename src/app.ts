@@ -130,7 +130,7 @@ async function openBase(
     const checkpoints = startCheckpoints({ record, dataDir, intervalMs, telemetry });
     closers.push(() => checkpoints.close());
   }
-  const probe = probeStore(store);
+  const probe = probeStore(store, telemetry);
   closers.push(() => probe.close());
   return { telemetry, engine, probe, record, rootKeys };
 }
@@ -311,13 +311,17 @@ function httpChannel(running: RunningChannels, name: string) {
 /** `serving` is false from the first word of a stop on; the others say who is missing. */
 function readiness(core: Core, options: OpenOptions, phase: { draining: boolean }) {
   const { engine, probe, running, record, work } = core;
-  const checks: Record<string, boolean> = { serving: !phase.draining, store: probe.reachable() };
+  const store = probe.condition();
+  const checks: Record<string, boolean | string> = {
+    serving: !phase.draining,
+    store: store === 'ok' || store,
+  };
   if (engine.queue !== undefined) checks.queue = engine.queue.ready();
   if (options.roles.includes('receive')) {
     checks.channels = running.list().every(({ fault }) => fault === '');
   }
   const warnings = damageWarnings(record.damage.count() + (work?.damaged() ?? 0));
-  return { ready: Object.values(checks).every(Boolean), checks, warnings };
+  return { ready: Object.values(checks).every((check) => check === true), checks, warnings };
 }
 
 function isHealthPage(request: FastifyRequest): boolean {

@@ -10,6 +10,8 @@ import { formatProblem } from '../config/faults.ts';
 import { readRunFile, runFilePath } from '../config/run-file.ts';
 import { act, type Call, columns, example } from './call.ts';
 import { type Check, failed, ok, warning } from './check.ts';
+import { bodiesText, checkAllBodies } from './check-bodies.ts';
+import { withServer } from './connection.ts';
 import type { CommandContext } from './context.ts';
 import { checkMaps } from './map.ts';
 import { EXIT, type ExitCode } from './outcome.ts';
@@ -18,11 +20,12 @@ export function addDoctor(program: Command, context: CommandContext): void {
   const doctor = program
     .command('doctor')
     .description('check the machine, settings, files, MongoDB and Redis; changes nothing')
+    .option('--no-bodies', 'do not open every stored record')
     .action(act(context, examine));
-  example(doctor, 'doctor', 'doctor --json');
+  example(doctor, 'doctor', 'doctor --json', 'doctor --no-bodies');
 }
 
-async function examine(call: Call<unknown>): Promise<ExitCode | undefined> {
+async function examine(call: Call<{ bodies?: boolean }>): Promise<ExitCode | undefined> {
   const config = call.config();
   const loaded = loadChannels(config.channelsDir, config);
   const checks: Check[] = [
@@ -37,6 +40,9 @@ async function examine(call: Call<unknown>): Promise<ExitCode | undefined> {
     ...(await checkServers(config)),
     ...(await checkPorts(config, loaded)),
   ];
+  // What a start needs is missing: nothing can be opened.
+  const startable = checks.every(({ state }) => state !== 'failed');
+  if (call.options.bodies && startable) checks.push(...(await checkStored(call, config)));
   const marks = { ok: 'ok', warning: 'warn', failed: 'FAIL' };
   const rows = checks.map((check) => [marks[check.state], check.name, check.text]);
   call.print({ checks }, columns(rows));
@@ -111,6 +117,21 @@ function checkRootKey(config: Config): Check {
     return failed('root key', `${file} is missing, the data cannot be read: restore the key`);
   }
   return ok('root key', `${file} will be made`);
+}
+
+/** Every stored record is opened, by the server that runs or here; nothing is made for it. */
+async function checkStored(call: Call<unknown>, config: Config): Promise<Check[]> {
+  const running = readRunFile(config.dataDir) !== undefined;
+  const stored = config.cluster === null && existsSync(`${config.dataDir}/store`);
+  if (!running && !stored) return [];
+  const report = await withServer(call.context, config, (server) =>
+    checkAllBodies(server, () => undefined),
+  );
+  if (report.damaged === 0) return [ok('stored records', bodiesText(report))];
+  return [
+    failed('stored records', `${bodiesText(report)} Restore them from a backup`),
+    ...report.names.map((name) => failed('damaged', name)),
+  ];
 }
 
 /** The cluster engine's, where it is set. */

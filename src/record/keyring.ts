@@ -162,6 +162,11 @@ export class Keyring {
     return this.#opened.set(`${tenant}|${id}`, opened);
   }
 
+  /** Opens a row as it is stored, whatever is cached. Throws STORE_CORRUPT, KEY_UNAVAILABLE. */
+  async testRow(tenant: string, row: KeyRow): Promise<void> {
+    await this.#unwrap(tenant, row);
+  }
+
   async #unwrap(tenant: string, row: KeyRow): Promise<KeyObject> {
     const parent =
       row.kind === 'tenant'

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { JSON_DEPTH_MAX, parseJson } from '../../fhir/json.ts';
 import { EngineError } from '../../model/errors.ts';
 import { auditRoutes } from './audit.ts';
+import { bodyRoutes } from './bodies.ts';
 import { channelRoutes } from './channels.ts';
 import { addGate, createGate } from './gate.ts';
 import { keyRoutes } from './keys.ts';
@@ -33,6 +34,7 @@ export async function adminApi(app: FastifyInstance, services: AdminServices): P
   channelRoutes(app, services, gate);
   tokenRoutes(app, services, gate);
   auditRoutes(app, services, gate);
+  bodyRoutes(app, services, gate);
   keyRoutes(app, services, gate);
 }
 
