@@ -68,7 +68,7 @@ function toCode(text: string): string | undefined {
   return isBroken(text) ? undefined : text.trim().replaceAll(/\s+/g, ' ') || undefined;
 }
 
-/** A character of it could not be read or kept (U+FFFD): as a code or a uri it would mean another. */
+/** A character could not be read or kept (U+FFFD): as a code or uri it would mean another. */
 export function isBroken(text: string): boolean {
   return text.includes('\ufffd');
 }
