@@ -39,7 +39,7 @@ function oru(obx5: string, obx14 = '', type = 'TX', more = ''): string {
   return [
     'MSH|^~\\&|SND|FAC|RCV|HOSP|20240101120000+0100||ORU^R01^ORU_R01|c2|P|2.5.1',
     'PID|1||C1^^^HOSP^MR||Testo^Anna||19620320|F',
-    'OBR|1|PC1|FC1|24331-1^Lipid panel^LN|||20240101110000+0100|||||||||||||||20240101120000||LAB|F',
+    'OBR|1|PC1|FC1|24331-1^Panel^LN|||20240101110000+0100|||||||||||||||20240101120000+0100||LAB|F',
     `OBX|1|${type}|1^Note^L||${obx5}||||||F|||${obx14}`,
     more,
   ].join('\r');
