@@ -8,11 +8,13 @@ import { type Authenticate, createAuthenticate } from './api/authenticate.ts';
 import { fhirApi } from './api/fhir/plugin.ts';
 import { createServer } from './api/server.ts';
 import { createAdminServices } from './assembly/admin-services.ts';
+import { createBackup } from './assembly/backups.ts';
 import { createChannelDoor } from './assembly/channel-door.ts';
 import { startCheckpoints } from './assembly/checkpoints.ts';
 import { damageWarnings, tellDamage } from './assembly/damage-news.ts';
 import { type Engine, mayMakeRootKey, openEngine } from './assembly/engines.ts';
 import { createFinishLine } from './assembly/finish-line.ts';
+import { loadRootKeys } from './assembly/root-keys.ts';
 import { RunningChannels } from './assembly/running-channels.ts';
 import { probeStore, type StoreProbe } from './assembly/store-probe.ts';
 import { startWorkLink, type WorkLink } from './assembly/work-link.ts';
@@ -22,9 +24,9 @@ import { type LoadedChannels, loadChannels } from './config/channels.ts';
 import type { Config } from './config/config.ts';
 import type { Limits } from './config/limits.ts';
 import { createRecordCheck } from './config/record-check.ts';
-import { openRootKey, readRootKey } from './config/root-key.ts';
+import { openRootKey } from './config/root-key.ts';
 import { watchChannels, watchFolder } from './config/watch.ts';
-import { formatRootKeys, makeRootKeys, parseRootKeys } from './crypto/keys.ts';
+import { formatRootKeys, makeRootKeys } from './crypto/keys.ts';
 import { uuid7Maker } from './crypto/uuid.ts';
 import { countStray, createReceive, type ReceiveOptions, refuseOversize } from './flow/receive.ts';
 import { EngineError } from './model/errors.ts';
@@ -114,8 +116,8 @@ async function openBase(
   const { store } = engine;
   const record = openRecord({
     store,
-    rootKeys: parseRootKeys(rootKeys),
-    readRootKeys: () => parseRootKeys(readRootKey(config)),
+    rootKeys: loadRootKeys(config, rootKeys),
+    readRootKeys: () => loadRootKeys(config),
     clock: Date.now,
     damaged: tellDamage(telemetry),
   });
@@ -288,7 +290,7 @@ async function openSurfaces(
   }
   const admin = createAdminServices({
     ...{ config, record, telemetry, authenticate, wake, depth, running, loaded, work },
-    backup: (folder) => engine.store.backup(folder),
+    backup: createBackup({ config, record, copy: (folder) => engine.store.backup(folder) }),
   });
   await fastify.register(adminApi, { prefix: '/admin', ...admin });
   if (options.roles.includes('receive')) {
