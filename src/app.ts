@@ -8,11 +8,13 @@ import { type Authenticate, createAuthenticate } from './api/authenticate.ts';
 import { fhirApi } from './api/fhir/plugin.ts';
 import { createServer } from './api/server.ts';
 import { createAdminServices } from './assembly/admin-services.ts';
+import { createBackup } from './assembly/backups.ts';
 import { createChannelDoor } from './assembly/channel-door.ts';
 import { startCheckpoints } from './assembly/checkpoints.ts';
 import { damageWarnings, tellDamage } from './assembly/damage-news.ts';
 import { type Engine, mayMakeRootKey, openEngine } from './assembly/engines.ts';
 import { createFinishLine } from './assembly/finish-line.ts';
+import { loadRootKeys } from './assembly/root-keys.ts';
 import { RunningChannels } from './assembly/running-channels.ts';
 import { type MapState, openMapState } from './assembly/served-types.ts';
 import { probeStore, type StoreProbe } from './assembly/store-probe.ts';
@@ -24,9 +26,9 @@ import type { Config } from './config/config.ts';
 import type { Limits } from './config/limits.ts';
 import { readPortOwners, writePortOwners } from './config/port-owners.ts';
 import { createRecordCheck } from './config/record-check.ts';
-import { openRootKey, readRootKey } from './config/root-key.ts';
+import { openRootKey } from './config/root-key.ts';
 import { watchChannels, watchFolder } from './config/watch.ts';
-import { formatRootKeys, makeRootKeys, parseRootKeys } from './crypto/keys.ts';
+import { formatRootKeys, makeRootKeys } from './crypto/keys.ts';
 import { uuid7Maker } from './crypto/uuid.ts';
 import { countStray, createReceive, type ReceiveOptions, refuseOversize } from './flow/receive.ts';
 import { EngineError } from './model/errors.ts';
@@ -117,8 +119,8 @@ async function openBase(
   const { store } = engine;
   const record = openRecord({
     store,
-    rootKeys: parseRootKeys(rootKeys),
-    readRootKeys: () => parseRootKeys(readRootKey(config)),
+    rootKeys: loadRootKeys(config, rootKeys),
+    readRootKeys: () => loadRootKeys(config),
     clock: Date.now,
     damaged: tellDamage(telemetry),
   });
@@ -133,7 +135,7 @@ async function openBase(
     const checkpoints = startCheckpoints({ record, dataDir, intervalMs, telemetry });
     closers.push(() => checkpoints.close());
   }
-  const probe = probeStore(store);
+  const probe = probeStore(store, telemetry);
   closers.push(() => probe.close());
   return { telemetry, engine, probe, record, rootKeys };
 }
@@ -307,7 +309,7 @@ async function openSurfaces(
   }
   const admin = createAdminServices({
     ...{ config, record, telemetry, authenticate, wake, depth, running, loaded, work },
-    backup: (folder) => engine.store.backup(folder),
+    backup: createBackup({ config, record, copy: (folder) => engine.store.backup(folder) }),
   });
   await fastify.register(adminApi, { prefix: '/admin', ...admin });
   if (options.roles.includes('receive')) {
@@ -330,14 +332,18 @@ function httpChannel(running: RunningChannels, name: string) {
 /** `serving` is false from the first word of a stop on; the others say who is missing. */
 function readiness(core: Core, options: OpenOptions, phase: { draining: boolean }) {
   const { engine, probe, running, record, work } = core;
-  const checks: Record<string, boolean> = { serving: !phase.draining, store: probe.reachable() };
+  const store = probe.condition();
+  const checks: Record<string, boolean | string> = {
+    serving: !phase.draining,
+    store: store === 'ok' || store,
+  };
   if (engine.queue !== undefined) checks.queue = engine.queue.ready();
   if (options.roles.includes('receive')) {
     checks.mappings = !core.maps.faulty();
     checks.channels = running.list().every(({ fault }) => fault === '');
   }
   const warnings = damageWarnings(record.damage.count() + (work?.damaged() ?? 0));
-  return { ready: Object.values(checks).every(Boolean), checks, warnings };
+  return { ready: Object.values(checks).every((check) => check === true), checks, warnings };
 }
 
 function isHealthPage(request: FastifyRequest): boolean {

@@ -5,6 +5,7 @@ import { anchorsFile } from '../assembly/checkpoints.ts';
 import type { Config } from '../config/config.ts';
 import { tableOf } from '../model/table.ts';
 import { act, type Call, columns, example, wholeNumber } from './call.ts';
+import { bodiesText, checkAllBodies } from './check-bodies.ts';
 import { withServer } from './connection.ts';
 import type { CommandContext } from './context.ts';
 import { CommandError, EXIT, type ExitCode } from './outcome.ts';
@@ -34,8 +35,9 @@ export function addAudit(program: Command, context: CommandContext): void {
     .command('verify')
     .description('check the whole chain and its signatures; names the first bad entry')
     .option('--anchors <file>', 'signatures kept outside; default: <data>/audit/anchors.jsonl')
+    .option('--bodies', 'also open everything that is stored, and name what does not open')
     .action(act(context, verifyLog));
-  example(verify, 'audit verify');
+  example(verify, 'audit verify', 'audit verify --bodies');
   const list = audit
     .command('ls')
     .description('show entries in order')
@@ -45,18 +47,25 @@ export function addAudit(program: Command, context: CommandContext): void {
   example(list, 'audit ls --from 100 --limit 20', 'audit ls --json | jq .entries[0]');
 }
 
-async function verifyLog(call: Call<{ anchors?: string }>): Promise<ExitCode | undefined> {
+async function verifyLog(
+  call: Call<{ anchors?: string; bodies?: boolean }>,
+): Promise<ExitCode | undefined> {
   const path = '/admin/audit/verify';
   const json = { anchors: readAnchors(call.config(), call.options.anchors) };
-  const report = await withServer(call.context, call.config(), (server) =>
-    server.ask<Report>('POST', path, { json }),
-  );
+  const { report, bodies } = await withServer(call.context, call.config(), async (server) => ({
+    report: await server.ask<Report>('POST', path, { json }),
+    bodies: call.options.bodies ? await checkAllBodies(server, () => undefined) : undefined,
+  }));
   const size = `${report.entries} entries, ${report.checkpoints} checkpoints`;
   const text = report.ok
     ? `The audit log is whole: ${size}, last entry ${report.head.seq}.`
     : `The audit log is broken at entry ${report.fault?.seq ?? 0}: ${report.fault?.reason ?? ''}`;
-  call.print(report, text);
-  return report.ok ? undefined : EXIT.failed;
+  if (bodies === undefined) call.print(report, text);
+  else {
+    const named = bodies.names.map((name) => `damaged: ${name}`);
+    call.print({ ...report, bodies }, [text, ...named, bodiesText(bodies)].join('\n'));
+  }
+  return report.ok && (bodies?.damaged ?? 0) === 0 ? undefined : EXIT.failed;
 }
 
 /** One JSON object a line. A last line that was torn off by a crash is left out. */

@@ -4,25 +4,31 @@ import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
+import { loadRootKeys } from '../assembly/root-keys.ts';
 import { type LoadedChannels, loadChannels } from '../config/channels.ts';
 import type { Config } from '../config/config.ts';
 import { formatProblem } from '../config/faults.ts';
 import { readRunFile, runFilePath } from '../config/run-file.ts';
+import { knownRootKeys } from '../crypto/keys.ts';
+import { toEngineError } from '../model/errors.ts';
 import { act, type Call, columns, example } from './call.ts';
 import { type Check, failed, ok, warning } from './check.ts';
+import { bodiesText, checkAllBodies } from './check-bodies.ts';
+import { withServer } from './connection.ts';
 import type { CommandContext } from './context.ts';
 import { checkMaps } from './map.ts';
-import { EXIT, type ExitCode } from './outcome.ts';
+import { CommandError, EXIT, type ExitCode } from './outcome.ts';
 
 export function addDoctor(program: Command, context: CommandContext): void {
   const doctor = program
     .command('doctor')
     .description('check the machine, settings, files, MongoDB and Redis; changes nothing')
+    .option('--no-bodies', 'do not open every stored record')
     .action(act(context, examine));
-  example(doctor, 'doctor', 'doctor --json');
+  example(doctor, 'doctor', 'doctor --json', 'doctor --no-bodies');
 }
 
-async function examine(call: Call<unknown>): Promise<ExitCode | undefined> {
+async function examine(call: Call<{ bodies?: boolean }>): Promise<ExitCode | undefined> {
   const config = call.config();
   const loaded = loadChannels(config.channelsDir, config);
   const checks: Check[] = [
@@ -31,12 +37,15 @@ async function examine(call: Call<unknown>): Promise<ExitCode | undefined> {
     checkFolder(config),
     checkSpace(config),
     checkClock(call.context.now()),
-    checkRootKey(config),
+    await checkRootKey(call, config),
     checkChannels(loaded),
     await checkMappings(config),
     ...(await checkServers(config)),
     ...(await checkPorts(config, loaded)),
   ];
+  // What a start needs is missing: nothing can be opened.
+  const startable = checks.every(({ state }) => state !== 'failed');
+  if (call.options.bodies && startable) checks.push(...(await checkStored(call, config)));
   const marks = { ok: 'ok', warning: 'warn', failed: 'FAIL' };
   const rows = checks.map((check) => [marks[check.state], check.name, check.text]);
   call.print({ checks }, columns(rows));
@@ -95,14 +104,13 @@ function checkClock(now: number): Check {
   return failed('clock', `${text} cannot be right: set the clock; tokens and audit depend on it`);
 }
 
-function checkRootKey(config: Config): Check {
-  if (config.rootKey !== null) return ok('root key', 'from ARTERY_ROOT_KEY');
+async function checkRootKey(call: Call<unknown>, config: Config): Promise<Check> {
+  if (config.rootKey !== null) return checkKeyOpens(call, config);
   const file = config.rootKeyFile;
   if (existsSync(file)) {
     const open = (statSync(file).mode & 0o077) !== 0 && process.platform !== 'win32';
-    return open
-      ? failed('root key', `others can read it: chmod 600 ${file}`)
-      : ok('root key', file);
+    if (open) return failed('root key', `others can read it: chmod 600 ${file}`);
+    return checkKeyOpens(call, config);
   }
   if (config.cluster !== null) {
     return failed('root key', `${file} is missing: artery key make it once for the whole cluster`);
@@ -111,6 +119,44 @@ function checkRootKey(config: Config): Check {
     return failed('root key', `${file} is missing, the data cannot be read: restore the key`);
   }
   return ok('root key', `${file} will be made`);
+}
+
+/** The file must hold the keys that the store was made with, and they must open it. */
+async function checkKeyOpens(call: Call<unknown>, config: Config): Promise<Check> {
+  const place = config.rootKey === null ? config.rootKeyFile : 'ARTERY_ROOT_KEY';
+  try {
+    const known = knownRootKeys(loadRootKeys(config)).map(({ id }) => id);
+    if (config.cluster === null && !existsSync(`${config.dataDir}/store`)) {
+      return ok('root key', `${place}, nothing is stored yet`);
+    }
+    // Where no server runs, this opens the store itself, with the key of every tenant.
+    const needed = await withServer(call.context, config, (server) =>
+      server.ask<{ rootKeys: string[] }>('GET', '/admin/keys'),
+    );
+    const missing = needed.rootKeys.filter((id) => !known.includes(id));
+    if (missing.length === 0) return ok('root key', `${place} opens the store`);
+    return failed('root key', `${place} does not hold ${missing.join(', ')}: restore that key`);
+  } catch (thrown) {
+    if (toEngineError(thrown).code === 'KEY_UNAVAILABLE' || thrown instanceof CommandError) {
+      return failed('root key', `${place}: ${(thrown as Error).message}`);
+    }
+    return warning('root key', `${place}, not tried: ${(thrown as Error).message}`);
+  }
+}
+
+/** Every stored record is opened, by the server that runs or here; nothing is made for it. */
+async function checkStored(call: Call<unknown>, config: Config): Promise<Check[]> {
+  const running = readRunFile(config.dataDir) !== undefined;
+  const stored = config.cluster === null && existsSync(`${config.dataDir}/store`);
+  if (!running && !stored) return [];
+  const report = await withServer(call.context, config, (server) =>
+    checkAllBodies(server, () => undefined),
+  );
+  if (report.damaged === 0) return [ok('stored records', bodiesText(report))];
+  return [
+    failed('stored records', `${bodiesText(report)} Restore them from a backup`),
+    ...report.names.map((name) => failed('damaged', name)),
+  ];
 }
 
 /** The cluster engine's, where it is set. */

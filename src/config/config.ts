@@ -24,6 +24,8 @@ export interface Config {
   /** Text of a key file, or null: then it stands in `rootKeyFile`. See root-key.ts. */
   readonly rootKey: string | null;
   readonly rootKeyFile: string;
+  /** Absolute. Backups are made in it, each under its name. */
+  readonly backupDir: string;
   /** The servers of the cluster engine; null = the embedded engine. Both hold passwords. */
   readonly cluster: { readonly mongodbUrl: string; readonly redisUrl: string } | null;
   readonly limits: Limits;
@@ -86,6 +88,7 @@ function freezeConfig(values: Record<string, unknown>, environment: Environment)
     logLevel: text('ARTERY_LOG_LEVEL') as LogLevel,
     rootKey: values.ARTERY_ROOT_KEY === undefined ? null : text('ARTERY_ROOT_KEY'),
     rootKeyFile: resolve(text('ARTERY_ROOT_KEY_FILE') || join(dataDir, 'keys', 'root.key')),
+    backupDir: resolve(text('ARTERY_BACKUP_DIR') || join(dataDir, 'backups')),
     cluster: clusterOf(values),
     limits: Object.freeze(limits) as Limits,
     environment: Object.freeze({ ...environment }),

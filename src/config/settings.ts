@@ -79,6 +79,13 @@ export const SETTINGS: readonly Setting[] = Object.freeze([
     secret: false,
   },
   {
+    name: 'ARTERY_BACKUP_DIR',
+    about: 'Folder in which backups are made; default: `backups` in the data folder.',
+    schema: { type: 'string', maxLength: 4_096 },
+    default: undefined,
+    secret: false,
+  },
+  {
     name: 'MONGODB_URL',
     about:
       'MongoDB of the cluster engine, a replica set or a mongos: `mongodb://…`. With REDIS_URL, ' +

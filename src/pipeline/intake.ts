@@ -114,7 +114,7 @@ function refusalOf(header: Header, context: IntakeContext): Refusal | undefined 
   if (header.isAcknowledgement) {
     return reject('MSH-9', 'not-supported', 'An acknowledgement was sent where messages come in.');
   }
-  if (!/^2(\.\d+)*$/.test(header.version) && header.version !== '') {
+  if (!/^v?2(\.\d+)*$/i.test(header.version) && header.version !== '') {
     return reject('MSH-12', 'not-supported', 'The version is not one of HL7 v2.');
   }
   if (!isAccepted(header, channel.accepts)) {

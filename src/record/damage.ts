@@ -5,7 +5,12 @@ import { EngineError, type ErrorCode } from '../model/errors.ts';
 import type { Trail } from './trail.ts';
 
 /** What does not open; the code of the event. */
-export type DamageKind = 'RESOURCE_BODY' | 'MESSAGE_BODY' | 'MESSAGE_OUTCOME' | 'AUDIT_ENTRY';
+export type DamageKind =
+  | 'RESOURCE_BODY'
+  | 'MESSAGE_BODY'
+  | 'MESSAGE_OUTCOME'
+  | 'AUDIT_ENTRY'
+  | 'STORED_KEY';
 
 export interface Damage {
   tenant: string;

@@ -15,11 +15,19 @@ export interface Store {
    * check fails (nothing was applied), EngineError STORE_UNAVAILABLE when the store cannot answer.
    */
   commit(unit: Unit): Promise<Committed>;
+  /**
+   * Whether a commit would be taken now: makes a small durable write that nobody reads, and takes
+   * it away again. Never throws; may take as long as a commit.
+   */
+  probe(): Promise<StoreCondition>;
   /** Copies a consistent state into a new folder while running. Throws if the folder exists. */
   backup(folder: string): Promise<void>;
   /** Finishes what was taken, then releases everything. Later calls throw CLOSING. */
   close(): Promise<void>;
 }
+
+/** Why a store takes no commit, in the words of the health pages. */
+export type StoreCondition = 'ok' | 'disk full' | 'read only' | 'no primary' | 'no answer';
 
 /** Ciphertext with its IV and tag, and the id of the data key that opens it. */
 export interface Sealed {

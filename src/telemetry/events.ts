@@ -136,6 +136,13 @@ export const EVENTS = tableOf({
     { code: 'code', places: 'places' },
     ['code'],
   ),
+  'store.unwritable': row(
+    'error',
+    'The store takes no writes; the server is not ready.',
+    { code: 'code' },
+    ['code'],
+  ),
+  'store.writable': row('info', 'The store takes writes again.', {}, []),
   'store.opened': row('info', 'The store is open.', { ms: 'ms', waiting: 'count' }, []),
   'store.backed-up': row('info', 'A backup was written.', { ms: 'ms' }, []),
   'work.after-crash': row(

@@ -31,6 +31,7 @@ const NEEDS: Record<string, string> = {
   'GET /admin/tokens': 'admin/tokens.s',
   'DELETE /admin/tokens/:id': 'admin/tokens.d',
   'GET /admin/audit': 'admin/audit.s',
+  'GET /admin/audit/bodies': 'admin/audit.r',
   'POST /admin/audit/verify': 'admin/audit.r',
   'POST /admin/keys/rotate': 'admin/keys.u',
   'POST /admin/patients/:id/forget': 'admin/patients.d',
