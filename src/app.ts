@@ -171,7 +171,7 @@ async function openFlow(
     });
     closers.push(() => work?.close());
   }
-  const maps = await openMapState(config.mappingsDir, work);
+  const maps = openMapState(config.mappingsDir, work);
   const wake = (target: Wake) => {
     line.accepted();
     (engine.queue ?? work)?.wake(target);

@@ -64,11 +64,16 @@ export async function openMappings(folder: string): Promise<Mappings> {
 }
 
 function told(set: MappingSet, problems: FileProblem[], faulty: boolean): LoadedMappings {
+  return { maps: countMaps(set), problems, faulty, types: typesOf(set) };
+}
+
+/** Per site the message types that it serves. */
+export function typesOf(set: MappingSet): ReadonlyMap<string, ServedTypes> {
   const types = new Map<string, ServedTypes>();
   for (const [site, { events, broken }] of set.sites) {
     types.set(site, { served: new Set(events.keys()), broken });
   }
-  return { maps: countMaps(set), problems, faulty, types };
+  return types;
 }
 
 async function readFolder(folder: string): Promise<{ set: MappingSet; problems: FileProblem[] }> {

@@ -1,8 +1,9 @@
 // Which message types the maps in force serve, for the answer at intake. Where the process has no
 // work thread that tells it, the maps are loaded here.
+import { loadMappings } from '../mapping/load.ts';
 import type { Channel } from '../model/channel.ts';
 import type { Served } from '../pipeline/intake.ts';
-import { type LoadedMappings, openMappings, type ServedTypes } from './mappings.ts';
+import { type LoadedMappings, type ServedTypes, typesOf } from './mappings.ts';
 import type { WorkLink } from './work-link.ts';
 
 export interface MapState {
@@ -14,7 +15,7 @@ export interface MapState {
   reload(): void;
 }
 
-export async function openMapState(folder: string, work: WorkLink | undefined): Promise<MapState> {
+export function openMapState(folder: string, work: WorkLink | undefined): MapState {
   if (work !== undefined) {
     return {
       serves: (channel, type) => servedBy(work.mappings()?.types, channel, type),
@@ -22,16 +23,19 @@ export async function openMapState(folder: string, work: WorkLink | undefined): 
       reload: () => undefined,
     };
   }
-  const mappings = await openMappings(folder);
-  let last: LoadedMappings = mappings.first;
+  // Read beside the start, which need not wait: until then the work decides.
+  let known: { types: LoadedMappings['types']; faulty: boolean } | undefined;
+  const read = async (): Promise<void> => {
+    const { set, faults } = await loadMappings(folder);
+    const faulty = faults.some(({ severity }) => severity === 'error');
+    if (known === undefined || !faulty) known = { types: typesOf(set), faulty };
+  };
+  const reload = () => void read().catch(() => undefined);
+  reload();
   return {
-    serves: (channel, type) => servedBy(last.types, channel, type),
-    faulty: () => last.faulty,
-    reload() {
-      void mappings.reload().then((loaded) => {
-        last = loaded;
-      });
-    },
+    serves: (channel, type) => servedBy(known?.types, channel, type),
+    faulty: () => known?.faulty === true,
+    reload,
   };
 }
 
