@@ -54,6 +54,10 @@ function findMap(message: Message, maps: SiteMaps): MessageMap | Issue {
   const event = `${header?.text(9, 1).trim() ?? ''}^${header?.text(9, 2).trim() ?? ''}`;
   const map = maps.events.get(event);
   if (map !== undefined) return map;
+  if (maps.broken.has(event)) {
+    const text = 'The message map of this type has a fault; mend it, then replay the message.';
+    return { severity: 'error', code: 'processing', at: 'MSH-9', text };
+  }
   const text = 'No message map serves this type of message; add one under mappings/messages.';
   return { severity: 'error', code: 'not-supported', at: 'MSH-9', text };
 }
