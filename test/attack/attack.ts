@@ -82,7 +82,8 @@ function rowOf(
 
 export function lineOf({ kind, attempts, p50, p99, refused }: AttackRow): string {
   const times = `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`;
-  return `${kind.padEnd(34)} ${String(attempts).padStart(8)} attempts, ${times}, ${refused} refused`;
+  const tried = `${String(attempts).padStart(8)} attempts`;
+  return `${kind.padEnd(34)} ${tried}, ${times}, ${refused} refused`;
 }
 
 /** Each patient's newest name, and as many versions as messages, once all are worked off. */

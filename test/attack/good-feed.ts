@@ -1,5 +1,5 @@
 // A well-behaved sender beside the floods: so many messages a second on one connection from an
-// address of its own, each with its acknowledgement timed; and whether all of them had their effect.
+// address of its own, each with its acknowledgement timed.
 import { connect, type Socket } from 'node:net';
 import { FrameReader, writeFrame } from '../../src/source/mllp-frame.ts';
 import { adt } from '../support/messages.ts';

@@ -1,7 +1,7 @@
 // `node test/attack/run.ts [--seconds N] [--only "frame of VT,..."]` starts a server of its own;
 // with `--data DIR` it attacks the one that runs on that data folder (only on this machine).
 // Exit code 1: something of the good feed was lost, or its p99 rose above three times its quiet
-// value. The clock of the feed shares the cores with server and flood, so that FLOOR_MS are allowed.
+// value. The feed's clock shares the cores with server and flood: FLOOR_MS are always allowed.
 import { parseArgs } from 'node:util';
 import { readRunFile } from '../../src/config/run-file.ts';
 import { startChild } from '../support/child.ts';
