@@ -217,7 +217,7 @@ describe('limits', () => {
 /** A member access, a member taken out of `limits`, or the default of a channel's setting. */
 function reads(text: string, name: string): boolean {
   const access = `\\.${name}\\b(?! *=[^=])`;
-  const taken = `\\{[^{}]*\\b${name}\\b[^{}]*\\} = [\\w.]*\\blimits\\b`;
+  const taken = `\\{[^{}]*\\b${name}\\b[^{}]*\\}(: \\w*| = [\\w.]*\\b)[lL]imits\\b`;
   const setting = `limit\\('${name}'`;
   return new RegExp(`${access}|${taken}|${setting}`).test(text);
 }

@@ -1,6 +1,11 @@
 // The HTTP server that every surface hangs on: limits, error answers, request metrics and the
 // health pages. The surfaces themselves are plugins; app.ts registers them.
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
 import { EngineError, type ErrorCode, toEngineError } from '../model/errors.ts';
 import { tableOf } from '../model/table.ts';
 import type { Telemetry } from '../telemetry/events.ts';
@@ -16,8 +21,8 @@ export interface ServerOptions {
     httpConnectionsMax: number;
     urlBytesMax: number;
   };
-  /** What `/readyz` tells; each check does no work of its own. */
-  ready(): { ready: boolean; checks: Record<string, boolean>; warnings: string[] };
+  /** What `/readyz` tells; each check is true, false or why not, and does no work of its own. */
+  ready(): { ready: boolean; checks: Record<string, boolean | string>; warnings: string[] };
   /** Throws unless the caller may read `/metrics`. */
   admitMetrics(request: FastifyRequest): Promise<void>;
   version: string;
@@ -90,19 +95,29 @@ function measureRequests(app: FastifyInstance, { telemetry }: ServerOptions): vo
   });
 }
 
+/** Who is told to come back later is told when. */
+const RETRY_AFTER_S = '5';
+
+function answerReady(reply: FastifyReply, ready: boolean): FastifyReply {
+  return ready ? reply.code(200) : reply.code(503).header('Retry-After', RETRY_AFTER_S);
+}
+
 /** Open to all, and tell nothing but up, ready and the version. */
 function healthPages(app: FastifyInstance, options: ServerOptions): void {
   app.get('/livez', OPEN, async () => ({ live: true }));
   app.get('/readyz', OPEN, async (_request, reply) => {
     const { ready, checks } = options.ready();
-    return reply.code(ready ? 200 : 503).send({ ready, checks });
+    return answerReady(reply, ready).send({ ready, checks });
   });
   app.get('/health', OPEN, async (_request, reply) => {
     const { ready, checks, warnings } = options.ready();
     const told = warnings.length === 0 ? {} : { warnings };
-    return reply
-      .code(ready ? 200 : 503)
-      .send({ status: ready ? 'ok' : 'unavailable', version: options.version, checks, ...told });
+    return answerReady(reply, ready).send({
+      status: ready ? 'ok' : 'unavailable',
+      version: options.version,
+      checks,
+      ...told,
+    });
   });
   const scope = { kind: 'admin', area: 'metrics', verb: 'r' } as const;
   const onRequest = guardOf(scope, (request) => options.admitMetrics(request));

@@ -15,11 +15,19 @@ export interface Store {
    * check fails (nothing was applied), EngineError STORE_UNAVAILABLE when the store cannot answer.
    */
   commit(unit: Unit): Promise<Committed>;
+  /**
+   * Whether a commit would be taken now: makes a small durable write that nobody reads, and takes
+   * it away again. Never throws; may take as long as a commit.
+   */
+  probe(): Promise<StoreCondition>;
   /** Copies a consistent state into a new folder while running. Throws if the folder exists. */
   backup(folder: string): Promise<void>;
   /** Finishes what was taken, then releases everything. Later calls throw CLOSING. */
   close(): Promise<void>;
 }
+
+/** Why a store takes no commit, in the words of the health pages. */
+export type StoreCondition = 'ok' | 'disk full' | 'read only' | 'no primary' | 'no answer';
 
 /** Ciphertext with its IV and tag, and the id of the data key that opens it. */
 export interface Sealed {
@@ -87,7 +95,10 @@ export interface IntakeWrite {
   state: 'received' | 'set-aside';
   /** Blind token of the ordering key; work of one key is done in arrival order. */
   orderingKey: string;
-  /** Blind token of (channel, sender, MSH-10); null = the message has no id of its own. */
+  /**
+   * Blind token of (channel, sender, MSH-10), with the content where another content had it before;
+   * null = the message has no id of its own.
+   */
   dedupe: string | null;
   /** Keyed digest of the raw bytes, hex. */
   digest: string;
@@ -326,6 +337,8 @@ export interface CredentialWrite {
 
 export interface CredentialRow extends CredentialWrite {
   tenant: string;
+  /** What is stored of its scopes does not read: it has none. */
+  damaged?: true;
 }
 
 export interface KeyStore {

@@ -136,6 +136,13 @@ export const EVENTS = tableOf({
     { code: 'code', places: 'places' },
     ['code'],
   ),
+  'store.unwritable': row(
+    'error',
+    'The store takes no writes; the server is not ready.',
+    { code: 'code' },
+    ['code'],
+  ),
+  'store.writable': row('info', 'The store takes writes again.', {}, []),
   'store.opened': row('info', 'The store is open.', { ms: 'ms', waiting: 'count' }, []),
   'store.backed-up': row('info', 'A backup was written.', { ms: 'ms' }, []),
   'work.after-crash': row(
@@ -165,6 +172,12 @@ export const EVENTS = tableOf({
     [],
   ),
   'audit.checkpoint': row('info', 'The audit log was signed.', { seq: 'count' }, []),
+  'anchor.failed': row(
+    'warn',
+    'A destination of ARTERY_ANCHORS_TO did not take the signatures; it gets them later.',
+    { destination: 'count', code: 'code', places: 'places' },
+    ['code'],
+  ),
   'audit.broken': row('error', 'The audit log does not verify.', { seq: 'count' }, []),
   'record.damaged': row(
     'error',

@@ -19,6 +19,11 @@ export function commitContract(store: () => Store): void {
   describe('commit', () => {
     allOrNothing(store);
     concurrency(store);
+    it('tells by a probe that it takes writes, and keeps nothing of the probe', async () => {
+      const before = await store().intake.counts();
+      for (let n = 0; n < 3; n++) expect(await store().probe()).toBe('ok');
+      expect(await store().intake.counts()).toEqual(before);
+    });
   });
 }
 

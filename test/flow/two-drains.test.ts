@@ -153,6 +153,7 @@ describe(`two drains of one key (seed ${seed})`, () => {
     const store: Store = {
       ...{ intake, resources, search, audit, keys },
       commit: (unit) => opened.commit(unit),
+      probe: () => opened.probe(),
       backup: (folder) => opened.backup(folder),
       close: () => opened.close(),
     };

@@ -109,7 +109,11 @@ describe('a search', () => {
     const { record } = await openBench();
     await fillPatients(record);
     const query = read('Patient', 'gender=male&_summary=count');
-    expect(await searchResources(record, CLERK, query)).toEqual({ matches: [], total: 2 });
+    expect(await searchResources(record, CLERK, query)).toEqual({
+      matches: [],
+      total: 2,
+      damaged: [],
+    });
     const bounded = await searchResources(record, CLERK, query, { totalMax: 1 });
     expect(bounded.total).toBe(1);
   });
@@ -180,6 +184,7 @@ describe('no access without a log', () => {
         if (broken) throw new EngineError('STORE_UNAVAILABLE');
         return store.commit(unit);
       },
+      probe: () => store.probe(),
       backup: (folder) => store.backup(folder),
       close: async () => undefined,
     };

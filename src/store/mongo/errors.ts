@@ -61,6 +61,11 @@ export function serverCode(thrown: unknown): number {
   return Number(thrown.code ?? 0);
 }
 
+/** The server is there, but takes no writes. */
+export function isNoPrimary(thrown: unknown): boolean {
+  return NO_PRIMARY.includes(serverCode(thrown));
+}
+
 /** Nothing of the transaction stands; run it again from its start. */
 export function isTransient(thrown: unknown): boolean {
   if (thrown instanceof MongoError && thrown.hasErrorLabel('TransientTransactionError'))
@@ -110,7 +115,7 @@ export function isNoSuchCommand(thrown: unknown): boolean {
   return serverCode(thrown) === NO_SUCH_COMMAND || serverCode(thrown) === 115;
 }
 
-function isDisconnect(thrown: unknown): boolean {
+export function isDisconnect(thrown: unknown): boolean {
   return (
     thrown instanceof MongoNetworkError ||
     thrown instanceof MongoServerSelectionError ||

@@ -12,6 +12,7 @@ import type {
   ResourceStore,
   SearchStore,
   Store,
+  StoreCondition,
   Unit,
 } from '../port.ts';
 import { backupDatabase } from './backup.ts';
@@ -22,6 +23,7 @@ import { gather } from './gather.ts';
 import * as intake from './intake-reads.ts';
 import { type GroupLimits, isEmpty, Lane, unitBytes } from './lane.ts';
 import * as ledger from './ledger-reads.ts';
+import { conditionOf, writeProbe } from './probe.ts';
 import * as resources from './resource-reads.ts';
 import { resourceId, rowId } from './row-ids.ts';
 import { type CommitterOptions, type TakeTurn, TenantCommitter } from './tenant-committer.ts';
@@ -81,6 +83,15 @@ export class MongoStore implements Store {
       if (isEmpty(unit)) return { intakeSeqs: [], auditSeq: 0 };
       return this.#laneOf(unit.tenant).take(unit, bytes);
     }, bytes);
+  }
+
+  async probe(): Promise<StoreCondition> {
+    try {
+      await this.#call(() => writeProbe(this.#collections));
+      return 'ok';
+    } catch (thrown) {
+      return conditionOf(thrown);
+    }
   }
 
   async backup(folder: string): Promise<void> {

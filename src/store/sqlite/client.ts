@@ -10,6 +10,7 @@ import type {
   ResourceStore,
   SearchStore,
   Store,
+  StoreCondition,
   Unit,
 } from '../port.ts';
 import { backupFolder } from './backup.ts';
@@ -18,6 +19,7 @@ import { getMessage, readInbox } from './intake-reads.ts';
 import { auditHead, credentialByHash, getKey } from './ledger-reads.ts';
 import { packBatch, unitBytes } from './pack.ts';
 import { type CallLimits, PortCalls } from './port-calls.ts';
+import { conditionOf, PROBE, probeFolder } from './probe.ts';
 import type { CommitBatch, CommitResults, ReadRequest, ReadResult, Welcome } from './protocol.ts';
 import type { SLOW_READS } from './reader-thread.ts';
 import { readHeads, readNewest, readVersion } from './resource-reads.ts';
@@ -91,6 +93,16 @@ class SqliteClient implements Store {
       this.#batch.push({ n, unit });
       if (this.#batch.length >= BATCH_UNITS) this.#sendBatch();
     }, unitBytes(unit));
+  }
+
+  async probe(): Promise<StoreCondition> {
+    try {
+      await probeFolder(this.#folder);
+      await this.commit(PROBE);
+      return 'ok';
+    } catch (thrown) {
+      return conditionOf(thrown);
+    }
   }
 
   async backup(folder: string): Promise<void> {

@@ -5,6 +5,7 @@ import { CommitConflict, type Committed, type Unit } from '../port.ts';
 import { checkUnit, writeUnit } from './apply-unit.ts';
 import { sqliteCode, translateError } from './connection.ts';
 import { unitBytes } from './pack.ts';
+import { isProbe, writeProbe } from './probe.ts';
 import { type Outcome, toFault } from './protocol.ts';
 import type { WriterState } from './writer-state.ts';
 
@@ -113,6 +114,10 @@ function runTransaction(state: WriterState, units: Unit[]): Outcome<Committed>[]
 
 /** A refusal is an outcome, found before anything is written; all else is thrown. */
 function applyUnit(state: WriterState, unit: Unit): Outcome<Committed> {
+  if (isProbe(unit)) {
+    writeProbe(state.db);
+    return { kind: 'done', value: { intakeSeqs: [], auditSeq: 0 } };
+  }
   let checked: ReturnType<typeof checkUnit>;
   try {
     checked = checkUnit(state, unit);

@@ -85,6 +85,7 @@ function assemble(options: SqliteOptions, threads: Worker[]): SqliteStore {
     audit: client.audit,
     keys: client.keys,
     commit: (unit) => client.commit(unit),
+    probe: () => client.probe(),
     backup: (folder) => client.backup(folder),
     connect: () => {
       if (closed) throw new EngineError('CLOSING');
