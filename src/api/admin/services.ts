@@ -35,6 +35,8 @@ export interface AdminServices {
     adminListMax: number;
     replayMax: number;
     tokenLifeMsMax: number;
+    /** Time between two signed audit checkpoints. */
+    checkpointIntervalMs: number;
   };
 }
 
