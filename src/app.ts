@@ -8,12 +8,17 @@ import { type Authenticate, createAuthenticate } from './api/authenticate.ts';
 import { fhirApi } from './api/fhir/plugin.ts';
 import { createServer } from './api/server.ts';
 import { createAdminServices } from './assembly/admin-services.ts';
+import { createAnchorDelivery } from './assembly/anchor-delivery.ts';
+import { anchorDestinations } from './assembly/anchor-destinations.ts';
+import { createBackup } from './assembly/backups.ts';
 import { createChannelDoor } from './assembly/channel-door.ts';
 import { startCheckpoints } from './assembly/checkpoints.ts';
 import { damageWarnings, tellDamage } from './assembly/damage-news.ts';
 import { type Engine, mayMakeRootKey, openEngine } from './assembly/engines.ts';
 import { createFinishLine } from './assembly/finish-line.ts';
+import { loadRootKeys } from './assembly/root-keys.ts';
 import { RunningChannels } from './assembly/running-channels.ts';
+import { type MapState, openMapState } from './assembly/served-types.ts';
 import { probeStore, type StoreProbe } from './assembly/store-probe.ts';
 import { startWorkLink, type WorkLink } from './assembly/work-link.ts';
 import type { App, OpenOptions } from './commands/context.ts';
@@ -21,10 +26,11 @@ import { readVersion } from './commands/version.ts';
 import { type LoadedChannels, loadChannels } from './config/channels.ts';
 import type { Config } from './config/config.ts';
 import type { Limits } from './config/limits.ts';
+import { readPortOwners, writePortOwners } from './config/port-owners.ts';
 import { createRecordCheck } from './config/record-check.ts';
-import { openRootKey, readRootKey } from './config/root-key.ts';
+import { openRootKey } from './config/root-key.ts';
 import { watchChannels, watchFolder } from './config/watch.ts';
-import { formatRootKeys, makeRootKeys, parseRootKeys } from './crypto/keys.ts';
+import { formatRootKeys, makeRootKeys } from './crypto/keys.ts';
 import { uuid7Maker } from './crypto/uuid.ts';
 import { countStray, createReceive, type ReceiveOptions, refuseOversize } from './flow/receive.ts';
 import { EngineError } from './model/errors.ts';
@@ -93,6 +99,7 @@ interface Core extends Base {
   loaded(): LoadedChannels;
   receive: ReceiveOptions;
   work: WorkLink | undefined;
+  maps: MapState;
   wake(wake: Wake): void;
   depth(): Depth;
   reload(): void;
@@ -114,8 +121,8 @@ async function openBase(
   const { store } = engine;
   const record = openRecord({
     store,
-    rootKeys: parseRootKeys(rootKeys),
-    readRootKeys: () => parseRootKeys(readRootKey(config)),
+    rootKeys: loadRootKeys(config, rootKeys),
+    readRootKeys: () => loadRootKeys(config),
     clock: Date.now,
     damaged: tellDamage(telemetry),
   });
@@ -127,7 +134,9 @@ async function openBase(
   const intervalMs = limits.checkpointIntervalMs;
   // Of many processes, those that work sign; a process alone signs whatever it does.
   if (config.cluster === null || options.roles.includes('work')) {
-    const checkpoints = startCheckpoints({ record, dataDir, intervalMs, telemetry });
+    const destinations = anchorDestinations(config.anchorsTo);
+    const delivery = createAnchorDelivery({ dataDir, destinations, telemetry });
+    const checkpoints = startCheckpoints({ record, dataDir, intervalMs, telemetry, delivery });
     closers.push(() => checkpoints.close());
   }
   const probe = probeStore(store, telemetry);
@@ -144,7 +153,9 @@ async function openFlow(
 ): Promise<Core> {
   const { telemetry, engine, record, rootKeys } = base;
   const { limits } = config;
-  let loaded = loadChannels(config.channelsDir, config);
+  const context = { ...config, portOwners: () => portOwners() };
+  let portOwners = () => readPortOwners(config.dataDir);
+  let loaded = loadChannels(config.channelsDir, context);
   const line = await createFinishLine({
     count: () => countWaiting(engine.store),
     timeoutMs: APPLICATION_ANSWER_MS,
@@ -164,6 +175,7 @@ async function openFlow(
     });
     closers.push(() => work?.close());
   }
+  const maps = openMapState(config.mappingsDir, work);
   const wake = (target: Wake) => {
     line.accepted();
     (engine.queue ?? work)?.wake(target);
@@ -171,17 +183,26 @@ async function openFlow(
   const receive: ReceiveOptions = {
     ...{ record, telemetry, limits, queue: { wake } },
     channel: (name) => running.find(name),
+    serves: maps.serves,
     newId: uuid7Maker(randomBytes),
     checkRecord: createRecordCheck(),
     waiting: line.waiting,
     finished: line.end,
   };
-  const running = openChannels(receive, options, limits);
+  const running = openChannels(receive, options, limits, config.dataDir);
   closers.push(() => running.close());
   if (options.listen) {
-    const watched = watchFiles(config, running, work, (next) => {
-      loaded = next;
-    });
+    // From the first start on the running channels are what holds a port.
+    portOwners = () => running.portOwners();
+    const watched = watchFiles(
+      { ...config, portOwners: context.portOwners },
+      running,
+      work,
+      maps,
+      (next) => {
+        loaded = next;
+      },
+    );
     closers.push(watched.close);
     reload = watched.reload;
   }
@@ -194,7 +215,7 @@ async function openFlow(
   metrics.gauge('queue_oldest_ms', () => depth().oldestMs ?? 0);
   metrics.gauge('channels', () => running.list().length);
   metrics.gauge('resident_bytes', () => process.memoryUsage.rss());
-  return { ...base, running, receive, work, wake, depth, reload, loaded: () => loaded };
+  return { ...base, running, receive, work, maps, wake, depth, reload, loaded: () => loaded };
 }
 
 /** `oldest` 0 = nothing waits. */
@@ -208,6 +229,7 @@ function openChannels(
   receive: ReceiveOptions,
   options: OpenOptions,
   limits: Limits,
+  dataDir: string,
 ): RunningChannels {
   const { telemetry } = receive;
   const take = createReceive(receive);
@@ -218,6 +240,7 @@ function openChannels(
     telemetry,
     drainTimeoutMs: limits.drainTimeoutMs,
     listens: options.roles.includes('receive'),
+    holds: (owners) => writePortOwners(dataDir, owners),
     async open({ name, source }) {
       if (source.kind !== 'mllp') throw new EngineError('CONFIG_INVALID', 'It is no MLLP channel.');
       return openMllp(source, {
@@ -231,9 +254,10 @@ function openChannels(
 
 /** Changed channel files are applied, changed mappings compiled, at once in both threads. */
 function watchFiles(
-  config: Config,
+  config: Config & { portOwners(): ReadonlyMap<number, string> },
   running: RunningChannels,
   work: WorkLink | undefined,
+  maps: MapState,
   changed: (loaded: LoadedChannels) => void,
 ): { reload(): void; close(): void } {
   const channels = watchChannels(config.channelsDir, config, (loaded) => {
@@ -245,9 +269,10 @@ function watchFiles(
     const applied = running.apply(loaded);
     void applied.then(() => work?.order({ kind: 'channels', channels: kept() }));
   });
-  const mappings = watchFolder(config.mappingsDir, config.limits, () =>
-    work?.order({ kind: 'load-mappings' }),
-  );
+  const mappings = watchFolder(config.mappingsDir, config.limits, () => {
+    work?.order({ kind: 'load-mappings' });
+    maps.reload();
+  });
   return {
     reload() {
       channels.reload();
@@ -288,7 +313,7 @@ async function openSurfaces(
   }
   const admin = createAdminServices({
     ...{ config, record, telemetry, authenticate, wake, depth, running, loaded, work },
-    backup: (folder) => engine.store.backup(folder),
+    backup: createBackup({ config, record, copy: (folder) => engine.store.backup(folder) }),
   });
   await fastify.register(adminApi, { prefix: '/admin', ...admin });
   if (options.roles.includes('receive')) {
@@ -318,6 +343,7 @@ function readiness(core: Core, options: OpenOptions, phase: { draining: boolean 
   };
   if (engine.queue !== undefined) checks.queue = engine.queue.ready();
   if (options.roles.includes('receive')) {
+    checks.mappings = !core.maps.faulty();
     checks.channels = running.list().every(({ fault }) => fault === '');
   }
   const warnings = damageWarnings(record.damage.count() + (work?.damaged() ?? 0));

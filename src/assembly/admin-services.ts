@@ -2,14 +2,14 @@
 import type { AdminServices, ChannelStatus, FileProblem } from '../api/admin/services.ts';
 import type { LoadedChannels } from '../config/channels.ts';
 import type { Config } from '../config/config.ts';
-import { replaceRootKey } from '../config/root-key.ts';
-import { addRootKey, dropOlderRootKeys, formatRootKeys } from '../crypto/keys.ts';
+import { formatRootKeys } from '../crypto/keys.ts';
 import { validateResource } from '../fhir/validate.ts';
 import type { MappingSet } from '../mapping/compile.ts';
 import { loadMappings } from '../mapping/load.ts';
 import { runPipeline } from '../pipeline/run.ts';
 import type { Depth } from '../queue/port.ts';
 import { rotateRootKey } from '../record/rotate.ts';
+import { replaceRootKeys } from './root-keys.ts';
 import type { RunningChannel, RunningChannels } from './running-channels.ts';
 import type { WorkLink } from './work-link.ts';
 
@@ -82,15 +82,12 @@ function short({ file, line, text }: FileProblem): FileProblem {
   return { file, line, text };
 }
 
-/** The file holds both keys until everything is wrapped anew: a crash in between loses nothing. */
 async function rotateRoot(
   { record, config, work }: Parts,
   principal: Parameters<AdminServices['rotateRootKey']>[0],
 ): Promise<{ rewrapped: number }> {
-  const both = addRootKey(record.keyring.rootKeys);
-  replaceRootKey(config, formatRootKeys(both));
-  work?.order({ kind: 'root-keys', rootKeys: formatRootKeys(both) });
-  const done = await rotateRootKey(record, principal, both);
-  replaceRootKey(config, formatRootKeys(dropOlderRootKeys(both)));
-  return done;
+  return replaceRootKeys(config, record.keyring.rootKeys, (keys) => {
+    work?.order({ kind: 'root-keys', rootKeys: formatRootKeys(keys) });
+    return rotateRootKey(record, principal, keys);
+  });
 }

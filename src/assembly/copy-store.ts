@@ -1,6 +1,6 @@
 // A store moved from one engine to the other, whole: the act is written to the audit log, the rows
 // are copied and compared, and the audit chain of the copy is verified before it may be used.
-import { parseRootKeys } from '../crypto/keys.ts';
+import type { RootKeys } from '../crypto/keys.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Principal } from '../model/principal.ts';
 import { recordEvent, verifyAudit } from '../record/audit.ts';
@@ -18,8 +18,7 @@ export interface CopyStoreOptions extends CopyOptions {
   to: StorePlace;
   /** No process uses the MongoDB databases, whatever is written there of killed ones. */
   stopped: boolean;
-  /** Text of the root key. */
-  rootKeys: string;
+  rootKeys: RootKeys;
   /** ms since the epoch. */
   clock(): number;
 }
@@ -118,7 +117,7 @@ async function withRecord<T>(
     ? STORES.sqlite({ folder: place.folder, admitUnfinished: true })
     : STORES.mongodb({ url: place.url, admitUnfinished: true }));
   try {
-    const record = openRecord({ store, rootKeys: parseRootKeys(rootKeys), clock });
+    const record = openRecord({ store, rootKeys, clock });
     const answer = await run(record);
     await record.close();
     return answer;

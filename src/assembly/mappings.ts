@@ -16,6 +16,16 @@ export interface LoadedMappings {
   maps: number;
   /** Why files were refused; with one of them a reload changes nothing. */
   problems: FileProblem[];
+  /** The maps in force have faults: nothing older was there to stay. */
+  faulty: boolean;
+  /** Per site the types with a map, and those whose map was left out for its faults. */
+  types: ReadonlyMap<string, ServedTypes>;
+}
+
+/** Types as `ADT^A01`. */
+export interface ServedTypes {
+  served: ReadonlySet<string>;
+  broken: ReadonlySet<string>;
 }
 
 export interface Mappings {
@@ -30,23 +40,40 @@ export interface Mappings {
 export async function openMappings(folder: string): Promise<Mappings> {
   const first = await readFolder(folder);
   let current = first.set;
+  let faulty = first.problems.length > 0;
   let running: Promise<unknown> = Promise.resolve();
   const reload = async (): Promise<LoadedMappings> => {
     const read = await readFolder(folder).catch(unreadable);
-    if ('set' in read && read.problems.length === 0) current = read.set;
-    return { maps: countMaps(current), problems: read.problems };
+    if ('set' in read && read.problems.length === 0) {
+      current = read.set;
+      faulty = false;
+    }
+    return told(current, read.problems, faulty);
   };
   return {
     get current() {
       return current;
     },
-    first: { maps: countMaps(first.set), problems: first.problems },
+    first: told(first.set, first.problems, faulty),
     reload() {
       const next = running.then(reload);
       running = next;
       return next;
     },
   };
+}
+
+function told(set: MappingSet, problems: FileProblem[], faulty: boolean): LoadedMappings {
+  return { maps: countMaps(set), problems, faulty, types: typesOf(set) };
+}
+
+/** Per site the message types that it serves. */
+export function typesOf(set: MappingSet): ReadonlyMap<string, ServedTypes> {
+  const types = new Map<string, ServedTypes>();
+  for (const [site, { events, broken }] of set.sites) {
+    types.set(site, { served: new Set(events.keys()), broken });
+  }
+  return types;
 }
 
 async function readFolder(folder: string): Promise<{ set: MappingSet; problems: FileProblem[] }> {
@@ -64,7 +91,8 @@ function unreadable(thrown: unknown): { problems: FileProblem[] } {
 }
 
 function problemOf({ example, outcome, line, issues }: ExampleResult): FileProblem[] {
-  const file = `examples/${example.message}/${example.name}`;
+  const folder = example.site === '' ? '' : `sites/${example.site}/`;
+  const file = `${folder}examples/${example.message}/${example.name}`;
   if (outcome === 'differs') {
     const text = `The example gives another result from line ${line} on; see artery map test.`;
     return [{ file: `${file}.expected.json`, line, text }];

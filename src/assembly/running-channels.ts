@@ -19,6 +19,8 @@ export interface RunningChannelsOptions {
   listens: boolean;
   /** Opens the source of an MLLP channel; rejects with the system's error. */
   open(channel: Channel): Promise<Source>;
+  /** Told after each change which channel listens on which port; it is kept over a restart. */
+  holds?(owners: ReadonlyMap<number, string>): void;
   /** Time that a closing source has to answer what it took. */
   drainTimeoutMs: number;
 }
@@ -40,6 +42,16 @@ export class RunningChannels {
 
   list(): RunningChannel[] {
     return [...this.#running.values()];
+  }
+
+  /** Ports of the channels that listen; a port that the system chose is nobody's. */
+  portOwners(): ReadonlyMap<number, string> {
+    const owners = new Map<number, string>();
+    for (const { channel, source } of this.#running.values()) {
+      if (source === null || channel.source.kind !== 'mllp' || channel.source.port === 0) continue;
+      owners.set(channel.source.port, channel.name);
+    }
+    return owners;
   }
 
   /** Applies a new set of channels; calls are applied one after the other. */
@@ -81,6 +93,7 @@ export class RunningChannels {
     for (const channel of wanted.values()) {
       this.#running.set(channel.name, await this.#start(channel));
     }
+    if (this.#options.listens) this.#options.holds?.(this.portOwners());
   }
 
   async #start(channel: Channel): Promise<RunningChannel> {

@@ -9,7 +9,7 @@ import type { Depth, Wake } from '../queue/port.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 import { placesOf } from '../telemetry/fields.ts';
 import type { WorkSeat } from './engines.ts';
-import type { FileProblem } from './mappings.ts';
+import type { FileProblem, LoadedMappings } from './mappings.ts';
 import type { WorkNews, WorkOrder, WorkThreadData } from './work-thread.ts';
 
 export interface WorkLinkOptions {
@@ -31,6 +31,8 @@ export interface WorkLink {
   /** Stored records that did not open in the thread. */
   damaged(): number;
   mappingProblems(): FileProblem[];
+  /** What came of the last load; undefined before the first. */
+  mappings(): LoadedMappings | undefined;
   /** Changes when other maps come into force. */
   mappingsVersion(): number;
   /** Lets running drains finish, then ends the thread. */
@@ -42,6 +44,7 @@ interface LinkState {
   depth: Depth;
   damaged: number;
   problems: FileProblem[];
+  mappings: LoadedMappings | undefined;
   mappingsVersion: number;
   ready: boolean;
   closing: boolean;
@@ -78,6 +81,7 @@ export async function startWorkLink(options: WorkLinkOptions): Promise<WorkLink>
     depth: { waiting: 0, active: 0 },
     damaged: 0,
     problems: [],
+    mappings: undefined,
     mappingsVersion: 0,
     ready: false,
     closing: false,
@@ -121,6 +125,7 @@ function reportMappings(
   telemetry: Telemetry,
 ): void {
   state.problems = news.problems;
+  state.mappings = news;
   if (news.problems.length === 0) state.mappingsVersion += 1;
   for (const { file, line } of news.problems) telemetry.emit('mapping.refused', { file, line });
   telemetry.emit('mappings.loaded', { maps: news.maps, faults: news.problems.length });
@@ -139,6 +144,7 @@ function linkOver(
     depth: () => state.depth,
     damaged: () => state.damaged,
     mappingProblems: () => state.problems,
+    mappings: () => state.mappings,
     mappingsVersion: () => state.mappingsVersion,
     async close() {
       state.closing = true;

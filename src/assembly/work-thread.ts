@@ -3,8 +3,6 @@
 import { setPriority } from 'node:os';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
-import { readRootKey } from '../config/root-key.ts';
-import { parseRootKeys } from '../crypto/keys.ts';
 import { createRecent } from '../crypto/recent.ts';
 import { validateResource } from '../fhir/validate.ts';
 import type { Finished } from '../flow/desk.ts';
@@ -19,6 +17,7 @@ import { createMetrics, type MetricsSnapshot } from '../telemetry/metrics.ts';
 import { tellDamage } from './damage-news.ts';
 import { joinEngine, type WorkSeat } from './engines.ts';
 import { type LoadedMappings, openMappings } from './mappings.ts';
+import { loadRootKeys } from './root-keys.ts';
 
 export interface WorkThreadData {
   config: Config;
@@ -59,8 +58,8 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
   const telemetry = createTelemetry(logger, createMetrics());
   const engine = await joinEngine(config, telemetry, data.seat, data.wakePort);
   const { store, queue, crashed } = engine;
-  const rootKeys = parseRootKeys(data.rootKeys);
-  const readRootKeys = () => parseRootKeys(readRootKey(config));
+  const rootKeys = loadRootKeys(config, data.rootKeys);
+  const readRootKeys = () => loadRootKeys(config);
   const damaged = tellDamage(telemetry);
   const record = openRecord({ store, rootKeys, readRootKeys, clock: Date.now, damaged });
   telemetry.metrics.gauge('records_damaged', () => record.damage.count());
@@ -95,7 +94,7 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
       'load-mappings': async () => {
         tell({ kind: 'mappings', ...(await mappings.reload()) });
       },
-      'root-keys': (order) => record.keyring.useRootKeys(parseRootKeys(order.rootKeys)),
+      'root-keys': (order) => record.keyring.useRootKeys(loadRootKeys(config, order.rootKeys)),
       invalidate: () => record.invalidate('patient'),
       close: async () => {
         clearInterval(timer);

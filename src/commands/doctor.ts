@@ -4,17 +4,21 @@ import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
+import { type AnchorDestination, anchorDestinations } from '../assembly/anchor-destinations.ts';
+import { loadRootKeys } from '../assembly/root-keys.ts';
 import { type LoadedChannels, loadChannels } from '../config/channels.ts';
 import type { Config } from '../config/config.ts';
 import { formatProblem } from '../config/faults.ts';
 import { readRunFile, runFilePath } from '../config/run-file.ts';
+import { knownRootKeys } from '../crypto/keys.ts';
+import { toEngineError } from '../model/errors.ts';
 import { act, type Call, columns, example } from './call.ts';
 import { type Check, failed, ok, warning } from './check.ts';
 import { bodiesText, checkAllBodies } from './check-bodies.ts';
 import { withServer } from './connection.ts';
 import type { CommandContext } from './context.ts';
 import { checkMaps } from './map.ts';
-import { EXIT, type ExitCode } from './outcome.ts';
+import { CommandError, EXIT, type ExitCode } from './outcome.ts';
 
 export function addDoctor(program: Command, context: CommandContext): void {
   const doctor = program
@@ -34,10 +38,11 @@ async function examine(call: Call<{ bodies?: boolean }>): Promise<ExitCode | und
     checkFolder(config),
     checkSpace(config),
     checkClock(call.context.now()),
-    checkRootKey(config),
+    await checkRootKey(call, config),
     checkChannels(loaded),
     await checkMappings(config),
     ...(await checkServers(config)),
+    ...(await checkAnchors(config)),
     ...(await checkPorts(config, loaded)),
   ];
   // What a start needs is missing: nothing can be opened.
@@ -101,14 +106,13 @@ function checkClock(now: number): Check {
   return failed('clock', `${text} cannot be right: set the clock; tokens and audit depend on it`);
 }
 
-function checkRootKey(config: Config): Check {
-  if (config.rootKey !== null) return ok('root key', 'from ARTERY_ROOT_KEY');
+async function checkRootKey(call: Call<unknown>, config: Config): Promise<Check> {
+  if (config.rootKey !== null) return checkKeyOpens(call, config);
   const file = config.rootKeyFile;
   if (existsSync(file)) {
     const open = (statSync(file).mode & 0o077) !== 0 && process.platform !== 'win32';
-    return open
-      ? failed('root key', `others can read it: chmod 600 ${file}`)
-      : ok('root key', file);
+    if (open) return failed('root key', `others can read it: chmod 600 ${file}`);
+    return checkKeyOpens(call, config);
   }
   if (config.cluster !== null) {
     return failed('root key', `${file} is missing: artery key make it once for the whole cluster`);
@@ -117,6 +121,29 @@ function checkRootKey(config: Config): Check {
     return failed('root key', `${file} is missing, the data cannot be read: restore the key`);
   }
   return ok('root key', `${file} will be made`);
+}
+
+/** The file must hold the keys that the store was made with, and they must open it. */
+async function checkKeyOpens(call: Call<unknown>, config: Config): Promise<Check> {
+  const place = config.rootKey === null ? config.rootKeyFile : 'ARTERY_ROOT_KEY';
+  try {
+    const known = knownRootKeys(loadRootKeys(config)).map(({ id }) => id);
+    if (config.cluster === null && !existsSync(`${config.dataDir}/store`)) {
+      return ok('root key', `${place}, nothing is stored yet`);
+    }
+    // Where no server runs, this opens the store itself, with the key of every tenant.
+    const needed = await withServer(call.context, config, (server) =>
+      server.ask<{ rootKeys: string[] }>('GET', '/admin/keys'),
+    );
+    const missing = needed.rootKeys.filter((id) => !known.includes(id));
+    if (missing.length === 0) return ok('root key', `${place} opens the store`);
+    return failed('root key', `${place} does not hold ${missing.join(', ')}: restore that key`);
+  } catch (thrown) {
+    if (toEngineError(thrown).code === 'KEY_UNAVAILABLE' || thrown instanceof CommandError) {
+      return failed('root key', `${place}: ${(thrown as Error).message}`);
+    }
+    return warning('root key', `${place}, not tried: ${(thrown as Error).message}`);
+  }
 }
 
 /** Every stored record is opened, by the server that runs or here; nothing is made for it. */
@@ -132,6 +159,26 @@ async function checkStored(call: Call<unknown>, config: Config): Promise<Check[]
     failed('stored records', `${bodiesText(report)} Restore them from a backup`),
     ...report.names.map((name) => failed('damaged', name)),
   ];
+}
+
+/** Each destination of ARTERY_ANCHORS_TO is reached, and gets nothing. */
+async function checkAnchors({ anchorsTo }: Config): Promise<Check[]> {
+  let destinations: AnchorDestination[];
+  try {
+    destinations = anchorDestinations(anchorsTo);
+  } catch (thrown) {
+    return [failed('anchors', thrown instanceof Error ? thrown.message : 'wrong')];
+  }
+  return Promise.all(
+    destinations.map(async ({ name, check }) => {
+      try {
+        await check();
+        return ok('anchors', name);
+      } catch {
+        return failed('anchors', `${name} cannot be reached or written: mend it, or the setting`);
+      }
+    }),
+  );
 }
 
 /** The cluster engine's, where it is set. */

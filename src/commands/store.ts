@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { StorePlace } from '../assembly/copy-store.ts';
+import { loadRootKeys } from '../assembly/root-keys.ts';
 import type { Config } from '../config/config.ts';
-import { readRootKey } from '../config/root-key.ts';
 import type { CopyStep } from '../store/copy.ts';
 import { act, type Call, columns, example } from './call.ts';
 import type { CommandContext } from './context.ts';
@@ -46,7 +46,7 @@ async function copyWhole(call: Call<Options>): Promise<undefined> {
   const config = call.config();
   const from = placeOf(config, '--from', call.options.from);
   const to = placeOf(config, '--to', call.options.to);
-  const rootKeys = readRootKey(config);
+  const rootKeys = loadRootKeys(config);
   // Loaded here, so that other commands start without the store and the record.
   const { copyStore } = await import('../assembly/copy-store.ts');
   const done = await copyStore({

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { act, type Call, columns, example, wholeNumber } from './call.ts';
 import { withServer } from './connection.ts';
 import type { CommandContext } from './context.ts';
+import { CommandError, EXIT } from './outcome.ts';
 
 interface TokenRow {
   id: string;
@@ -20,7 +21,8 @@ export function addToken(program: Command, context: CommandContext): void {
     .description('make a token and print it; it is shown only once')
     .requiredOption('--scope <scopes>', 'what it allows, separated by blanks')
     .option('--label <text>', 'who it is for', '')
-    .option('--days <n>', 'days until it expires; default: never', wholeNumber(1, 3_660))
+    .option('--days <n>', 'days until it expires; default: 90', wholeNumber(1, 3_660))
+    .option('--never-expires', 'it is good until it is revoked')
     .action(act(context, createToken));
   example(
     create,
@@ -41,10 +43,14 @@ export function addToken(program: Command, context: CommandContext): void {
 }
 
 async function createToken(
-  call: Call<{ scope: string; label: string; days?: number }>,
+  call: Call<{ scope: string; label: string; days?: number; neverExpires?: boolean }>,
 ): Promise<undefined> {
-  const { scope, label, days } = call.options;
-  const expiresIn = days === undefined ? {} : { expiresIn: days * 86_400 };
+  const { scope, label, days, neverExpires } = call.options;
+  if (neverExpires && days !== undefined) {
+    throw new CommandError(EXIT.usage, '--days and --never-expires exclude each other.');
+  }
+  const lasting = neverExpires ? { expiresIn: null } : {};
+  const expiresIn = days === undefined ? lasting : { expiresIn: days * 86_400 };
   await withServer(call.context, call.config(), async (server) => {
     const json = { scopes: scope.split(/\s+/).filter((one) => one !== ''), label, ...expiresIn };
     const made = await server.ask<{ token: string }>('POST', '/admin/tokens', { json });
@@ -67,7 +73,7 @@ async function listTokens(call: Call<unknown>): Promise<undefined> {
 
 function stateOf(row: TokenRow, now: number): string {
   if (row.revokedAt !== null) return 'revoked';
-  if (row.expiresAt === null) return 'valid';
+  if (row.expiresAt === null) return 'never expires';
   return Date.parse(row.expiresAt) <= now ? 'expired' : `until ${row.expiresAt.slice(0, 10)}`;
 }
 

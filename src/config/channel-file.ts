@@ -18,6 +18,12 @@ export interface ChannelContext {
   environment: Environment;
   limits: Limits;
   httpPort?: number;
+  /** Address of a source that names none; absent = 127.0.0.1. */
+  host?: string;
+  /** Where `site` is looked up; absent = not at all. */
+  mappingsDir?: string;
+  /** Which channel listens on a port, or did last: that one keeps it. Asked at each load. */
+  portOwners?: () => ReadonlyMap<number, string>;
 }
 
 export type ChannelFile =
@@ -39,7 +45,7 @@ export function readChannelFile(file: string, shown: string, context: ChannelCon
     problem(shown, lineAt(variable.offset), '', `the variable ${variable.name}`, 'nothing'),
   );
   const lineOf = (path: string): number => lineAt(offsetOf(document, path));
-  const checked = checkDocument(document, file, context.limits);
+  const checked = checkDocument(document, file, context);
   const faults = checked.faults.map((fault) =>
     problem(shown, lineOf(fault.path), fault.path, fault.expected, fault.found),
   );
@@ -57,15 +63,17 @@ interface Fault {
 function checkDocument(
   document: Document,
   file: string,
-  limits: Limits,
+  context: ChannelContext,
 ): { channel?: Channel; faults: Fault[] } {
   const content = toContent(document);
   if ('fault' in content) return { faults: [content.fault] };
-  const validate = compileSchema(limits);
+  const validate = compileSchema(context.limits);
   if (!validate(content.value))
     return { faults: (validate.errors ?? []).filter(isCause).map(readFinding) };
-  const ruled = checkRules(content.value as ChannelText, parse(file).name, dirname(resolve(file)));
-  return ruled;
+  const { host = '127.0.0.1', mappingsDir = '' } = context;
+  const folder = dirname(resolve(file));
+  const text = content.value as ChannelText;
+  return checkRules(text, parse(file).name, folder, { host, mappingsDir });
 }
 
 /** A document with too many aliases throws in yaml itself. */

@@ -1,19 +1,37 @@
 // What the JSON schema of a channel cannot say: fields that depend on each other, time zones, and
 // the files that a channel names. Makes the frozen Channel.
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { Ajv } from 'ajv';
 import type { Channel, HttpSource, MllpSource } from '../model/channel.ts';
 import type { MessageFormat } from '../model/message.ts';
+
+/** As written: no `host` = the one of the process, no `tls` = none. */
+type MllpText = Omit<MllpSource, 'tls' | 'host'> & {
+  host?: string;
+  tls?: NonNullable<MllpSource['tls']>;
+};
+
+/** What the rules need from outside of the file. */
+export interface RuleContext {
+  /** Address of a source that names none. */
+  host: string;
+  /** Folder of the maps, '' = not known: then `site` is not looked up. */
+  mappingsDir: string;
+}
+
+const READABLE_TENANT = 'default';
 
 /** A channel file that has passed the schema, defaults filled in. */
 export interface ChannelText {
   enabled: boolean;
   tenant: string;
   format: MessageFormat;
-  source: (Omit<MllpSource, 'tls'> & { tls?: NonNullable<MllpSource['tls']> }) | HttpSource;
+  source: MllpText | HttpSource;
   timezone: string;
   accepts: string[];
+  processingIds: string[];
+  otherProcessing: Channel['otherProcessing'];
   charset: string;
   orderBy?: string;
   site: string;
@@ -33,10 +51,13 @@ export function checkRules(
   text: ChannelText,
   name: string,
   folder: string,
+  context: RuleContext,
 ): { channel?: Channel; faults: Fault[] } {
   const faults: Fault[] = [
     ...checkName(name),
     ...checkFormat(text),
+    ...checkTenant(text.tenant),
+    ...checkSite(text.site, context.mappingsDir),
     ...checkZone(text.timezone),
     ...checkTypes(text),
     ...checkOrder(text),
@@ -46,10 +67,12 @@ export function checkRules(
   const record = readRecord(text, folder, faults);
   if (faults.length > 0) return { faults };
   const { enabled, tenant, format, timezone, accepts, charset, site, retry, work } = text;
+  const { processingIds, otherProcessing } = text;
   const channel: Channel = {
     name,
     ...{ enabled, tenant, format, timezone, accepts, charset, site, retry, record },
-    source: toSource(text.source, folder),
+    ...{ processingIds, otherProcessing },
+    source: toSource(text.source, folder, context.host),
     orderBy: text.orderBy ?? (format === 'hl7v2' ? 'PID-3.1' : ''),
     ...(work !== undefined && { work }),
   };
@@ -74,6 +97,24 @@ function checkFormat(text: ChannelText): Fault[] {
     faults.push(fault('/record', 'nothing, as the format is not json', 'an object'));
   }
   return faults;
+}
+
+/** No token is of another tenant than the default one, so nobody could read what came in. */
+function checkTenant(tenant: string): Fault[] {
+  if (tenant === READABLE_TENANT) return [];
+  const expected = `${READABLE_TENANT}: no token of this version can read another tenant's data`;
+  return [fault('/tenant', expected, 'another tenant')];
+}
+
+/** A misspelt site would refuse every message of the channel. */
+function checkSite(site: string, mappingsDir: string): Fault[] {
+  if (site === '' || mappingsDir === '') return [];
+  if (isFolder(join(mappingsDir, 'sites', site))) return [];
+  return [fault('/site', 'a folder under mappings/sites', 'no such folder')];
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function checkZone(timezone: string): Fault[] {
@@ -144,8 +185,9 @@ function readRecord(text: ChannelText, folder: string, faults: Fault[]): Channel
   }
 }
 
-function toSource(source: ChannelText['source'], folder: string): Channel['source'] {
-  if (source.kind === 'http') return source;
+function toSource(text: ChannelText['source'], folder: string, host: string): Channel['source'] {
+  if (text.kind === 'http') return text;
+  const source = { ...text, host: text.host ?? host };
   if (source.tls === undefined) return { ...source, tls: null };
   const { certFile, keyFile, caFile, requireClientCert } = source.tls;
   const at = (file: string): string => (file === '' ? '' : resolve(folder, file));

@@ -10,6 +10,9 @@ export const CHARSETS: readonly string[] = Object.freeze([
   'ISO IR87',
 ]);
 
+const DISABLED =
+  'false = takes nothing new; messages that wait are still processed, and can be replayed.';
+
 /** Defaults of numeric fields come from `limits`, so that one variable changes all channels. */
 export function channelSchema(limits: Limits): Record<string, unknown> {
   const limit = (name: LimitName): Record<string, unknown> => ({
@@ -58,13 +61,13 @@ type LimitSchema = (name: LimitName) => Record<string, unknown>;
 function headProperties(): Record<string, unknown> {
   return {
     description: { type: 'string', maxLength: 1_000, description: 'For people; not used.' },
-    enabled: { type: 'boolean', default: true, description: 'false = checked but not run.' },
+    enabled: { type: 'boolean', default: true, description: `${DISABLED} true = it runs.` },
     tenant: {
       type: 'string',
       pattern: '^[a-z0-9][a-z0-9-]{0,31}$',
       expected: 'a tenant name of small letters, digits and hyphens',
       default: 'default',
-      description: 'Whose data it is.',
+      description: 'Whose data it is. Only `default` can be read in this version.',
     },
     format: { enum: ['hl7v2', 'fhir', 'json'], description: 'What a message is.' },
   };
@@ -90,6 +93,7 @@ function readingProperties(): Record<string, unknown> {
       },
       description: 'Message types that are taken (MSH-9); none named = all that have a map.',
     },
+    ...processingProperties(),
     charset: {
       enum: CHARSETS,
       default: 'UNICODE UTF-8',
@@ -130,6 +134,27 @@ function readingProperties(): Record<string, unknown> {
   };
 }
 
+function processingProperties(): Record<string, unknown> {
+  return {
+    processingIds: {
+      type: 'array',
+      minItems: 1,
+      maxItems: 3,
+      uniqueItems: true,
+      default: ['P'],
+      items: { enum: ['P', 'T', 'D'] },
+      description: 'hl7v2 only: values of MSH-11.1 that are taken; an empty MSH-11 counts as P.',
+    },
+    otherProcessing: {
+      enum: ['refuse', 'set-aside'],
+      default: 'refuse',
+      description:
+        'A message with another MSH-11: `refuse` answers AR (condition 202), `set-aside` answers ' +
+        'AA and keeps it set aside. Neither is processed before an operator replays it.',
+    },
+  };
+}
+
 function workProperties(): Record<string, unknown> {
   const bound = (maximum: number, description: string) => {
     return { type: 'integer', minimum: 1, maximum, description };
@@ -164,8 +189,7 @@ function mllpSource(limit: LimitSchema): Record<string, unknown> {
         type: 'string',
         pattern: '^[A-Za-z0-9.:_-]{1,255}$',
         expected: 'a host name or an address',
-        default: '127.0.0.1',
-        description: 'Address on which it listens.',
+        description: 'Address on which it listens; absent = ARTERY_HOST.',
       },
       port: {
         type: 'integer',

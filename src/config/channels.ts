@@ -24,12 +24,19 @@ export function loadChannels(
   }
   const taken = new TakenNames(context.httpPort ?? 0);
   const loaded: LoadedChannels = { channels: [], problems: [] };
+  const owners = new Set(context.portOwners?.().values());
+  const reads: { name: string; read: FileRead }[] = [];
   for (const [index, name] of names.entries()) {
-    const read = readOne(folder, name, index, context);
+    reads.push({ name, read: readOne(folder, name, index, context) });
+  }
+  // Who listens already claims first: of two files with one port the newcomer is refused.
+  const owns = ({ name }: { name: string }) => (owners.has(parse(name).name) ? 0 : 1);
+  for (const { name, read } of reads.toSorted((one, other) => owns(one) - owns(other))) {
     const problems = 'problems' in read ? read.problems : taken.claim(name, read);
     loaded.problems.push(...problems);
     if (problems.length === 0 && 'channel' in read) loaded.channels.push(read.channel);
   }
+  loaded.channels.sort((one, other) => (one.name < other.name ? -1 : 1));
   return loaded;
 }
 

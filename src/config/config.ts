@@ -24,6 +24,10 @@ export interface Config {
   /** Text of a key file, or null: then it stands in `rootKeyFile`. See root-key.ts. */
   readonly rootKey: string | null;
   readonly rootKeyFile: string;
+  /** Absolute. Backups are made in it, each under its name. */
+  readonly backupDir: string;
+  /** Text of ARTERY_ANCHORS_TO, '' = nowhere. It may hold passwords. */
+  readonly anchorsTo: string;
   /** The servers of the cluster engine; null = the embedded engine. Both hold passwords. */
   readonly cluster: { readonly mongodbUrl: string; readonly redisUrl: string } | null;
   readonly limits: Limits;
@@ -83,9 +87,11 @@ function freezeConfig(values: Record<string, unknown>, environment: Environment)
     mappingsDir: resolve(projectDir(), text('ARTERY_MAPPINGS_DIR')),
     host: text('ARTERY_HOST'),
     httpPort: Number(values.ARTERY_HTTP_PORT),
+    anchorsTo: String(values.ARTERY_ANCHORS_TO ?? ''),
     logLevel: text('ARTERY_LOG_LEVEL') as LogLevel,
     rootKey: values.ARTERY_ROOT_KEY === undefined ? null : text('ARTERY_ROOT_KEY'),
     rootKeyFile: resolve(text('ARTERY_ROOT_KEY_FILE') || join(dataDir, 'keys', 'root.key')),
+    backupDir: resolve(text('ARTERY_BACKUP_DIR') || join(dataDir, 'backups')),
     cluster: clusterOf(values),
     limits: Object.freeze(limits) as Limits,
     environment: Object.freeze({ ...environment }),

@@ -95,9 +95,14 @@ export const LIMITS = tableOf({
     'Folders are also looked at in this interval, where the system tells nothing.',
     60,
   ),
+  tokenLifeMs: ms(
+    90 * 24 * 60 * MINUTE_MS,
+    'Life of a bearer token that is made without a word about it.',
+    10 * 366 * 24 * 60,
+  ),
   tokenLifeMsMax: ms(
     366 * 24 * 60 * MINUTE_MS,
-    'Longest life of a bearer token.',
+    'Longest life of a bearer token, but for one that is made to live for ever.',
     10 * 366 * 24 * 60,
   ),
 } as const satisfies Record<string, LimitRow>);

@@ -8,13 +8,14 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { EngineError } from '../model/errors.ts';
 
 interface RootKeyPlace {
@@ -33,6 +34,7 @@ export function openRootKey(
 ): { text: string; made: boolean } {
   if (place.rootKey !== null) return { text: place.rootKey, made: false };
   const file = place.rootKeyFile;
+  if (existsSync(dirname(file))) removeDrafts(file);
   if (existsSync(file)) return { text: readOwn(file), made: false };
   if (!mayMake) {
     const text = `The root key ${file} is missing, but the data folder is in use: restore the key.`;
@@ -44,7 +46,9 @@ export function openRootKey(
 
 /** Text of the root key as it is now, after a start that found it. Throws KEY_UNAVAILABLE. */
 export function readRootKey(place: RootKeyPlace): string {
-  return openRootKey(place, () => '', false).text;
+  if (place.rootKey !== null) return place.rootKey;
+  if (existsSync(place.rootKeyFile)) return readOwn(place.rootKeyFile);
+  throw new EngineError('KEY_UNAVAILABLE', `The root key ${place.rootKeyFile} is missing.`);
 }
 
 /** Replaces the key file in one step. Throws KEY_UNAVAILABLE when the key is not in a file. */
@@ -56,6 +60,25 @@ export function replaceRootKey(place: RootKeyPlace, text: string): void {
   const draft = writeDraft(place.rootKeyFile, text);
   renameSync(draft, place.rootKeyFile);
   syncFolder(dirname(place.rootKeyFile));
+}
+
+/** A text for each retired root key that is still kept; none where the key is not in a file. */
+export function readRetiredRootKeys(place: RootKeyPlace): string[] {
+  if (place.rootKey !== null) return [];
+  const folder = retiredFolder(place);
+  if (!existsSync(folder)) return [];
+  const names = readdirSync(folder).filter((name) => name.endsWith('.key'));
+  return names.sort().map((name) => readOwn(join(folder, name)));
+}
+
+/** Keeps a root key apart, durably, before the key file drops it: backups of before need it. */
+export function retireRootKey(place: RootKeyPlace, id: string, text: string): void {
+  const file = join(retiredFolder(place), `${id}.key`);
+  if (!existsSync(file)) writeNew(file, text);
+}
+
+function retiredFolder({ rootKeyFile }: RootKeyPlace): string {
+  return join(dirname(rootKeyFile), 'retired');
 }
 
 /** A key that others can read is no secret any more. */
@@ -81,6 +104,26 @@ function writeNew(file: string, text: string): void {
     unlinkSync(draft);
   }
   syncFolder(dirname(file));
+}
+
+/** Drafts that a kill has left: each holds a root key, and is not the file. */
+function removeDrafts(file: string): void {
+  const [folder, name] = [dirname(file), basename(file)];
+  for (const entry of readdirSync(folder)) {
+    const [, pid] = /^(.*)\.(\d+)\.new$/.exec(entry)?.slice(1) ?? [];
+    if (pid === undefined || !entry.startsWith(`${name}.`) || isAlive(Number(pid))) continue;
+    unlinkSync(join(folder, entry));
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 function writeDraft(file: string, text: string): string {

@@ -25,6 +25,8 @@ export interface RootKey {
 export interface RootKeys {
   current: RootKey;
   older: RootKey[];
+  /** Kept apart from the key file after a rotation: they open backups of before. */
+  retired?: RootKey[];
 }
 
 /** A fresh root key (for the first start). */
@@ -34,15 +36,16 @@ export function makeRootKeys(): RootKeys {
 
 /**
  * Adds a fresh current key in front; the old ones stay readable. Write the file BEFORE
- * record/rotate.ts re-wraps with it, then `dropOlderRootKeys` and write again.
+ * record/rotate.ts re-wraps with it, then `retireOlderRootKeys` and write again.
  */
 export function addRootKey(keys: RootKeys): RootKeys {
-  return { current: makeRootKey(), older: [keys.current, ...keys.older].slice(0, ROOT_KEYS_MAX) };
+  const older = [keys.current, ...keys.older].slice(0, ROOT_KEYS_MAX);
+  return { ...keys, current: makeRootKey(), older };
 }
 
-/** Only the current key. */
-export function dropOlderRootKeys(keys: RootKeys): RootKeys {
-  return { current: keys.current, older: [] };
+/** Only the current key; the older ones are retired. */
+export function retireOlderRootKeys(keys: RootKeys): RootKeys {
+  return { current: keys.current, older: [], retired: [...(keys.retired ?? []), ...keys.older] };
 }
 
 function makeRootKey(): RootKey {
@@ -51,7 +54,7 @@ function makeRootKey(): RootKey {
 
 /** The root key of that id. Throws EngineError KEY_UNAVAILABLE when the file does not hold it. */
 export function findRootKey(keys: RootKeys, id: string): RootKey {
-  const found = [keys.current, ...keys.older].find((key) => key.id === id);
+  const found = knownRootKeys(keys).find((key) => key.id === id);
   if (found !== undefined) return found;
   throw new EngineError(
     'KEY_UNAVAILABLE',
@@ -59,7 +62,14 @@ export function findRootKey(keys: RootKeys, id: string): RootKey {
   );
 }
 
-/** Text of the key file (JSON, format `artery-root-key/1`). Write it with mode 0600. */
+export function knownRootKeys({ current, older, retired = [] }: RootKeys): RootKey[] {
+  return [current, ...older, ...retired];
+}
+
+/**
+ * Text of the key file, without what is retired (JSON, format `artery-root-key/1`). Write it with
+ * mode 0600.
+ */
 export function formatRootKeys(keys: RootKeys): string {
   const list = [keys.current, ...keys.older].map(({ id, key }) => ({
     id,

@@ -2,6 +2,7 @@
 // that it says what is served and nothing more.
 import { resourceTypes } from './elements.ts';
 import { parametersOf } from './parameters.ts';
+import { ENGINE_TYPES } from './reserved.ts';
 
 export interface CapabilityOptions {
   baseUrl: string;
@@ -47,16 +48,21 @@ export function capabilityStatement(options: CapabilityOptions): object {
 function resourceOf(type: string): object {
   return {
     type,
-    interaction: INTERACTIONS.map((code) => ({ code })),
+    interaction: interactionsOf(type).map((code) => ({ code })),
     versioning: 'versioned-update',
     readHistory: true,
-    updateCreate: true,
+    updateCreate: !ENGINE_TYPES.has(type),
     conditionalCreate: false,
     conditionalRead: 'full-support',
     conditionalUpdate: false,
     conditionalDelete: 'not-supported',
     searchParam: searchParams(type),
   };
+}
+
+function interactionsOf(type: string): readonly string[] {
+  if (!ENGINE_TYPES.has(type)) return INTERACTIONS;
+  return INTERACTIONS.filter((code) => code !== 'create' && code !== 'update');
 }
 
 function searchParams(type: string): object[] {

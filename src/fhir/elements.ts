@@ -77,6 +77,11 @@ export function isResourceType(name: string): boolean {
 
 const RESOURCES: ReadonlySet<string> = new Set(TABLE.resources);
 
+/** True for a type that has elements of its own: a resource, `HumanName`, `Patient.contact`. */
+export function isElementType(name: string): boolean {
+  return TABLE.types[name] !== undefined;
+}
+
 /** The elements of `Patient`, `HumanName` or `Patient.contact`, inherited ones first. */
 export function elementsOf(type: string): ElementInfo[] {
   return readElements(TABLE, type);

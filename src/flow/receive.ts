@@ -12,7 +12,7 @@ import {
   type Ruling,
   readHeader,
 } from '../pipeline/acknowledge.ts';
-import { type IntakeItem, isNoise, readIntake } from '../pipeline/intake.ts';
+import { type IntakeContext, type IntakeItem, isNoise, readIntake } from '../pipeline/intake.ts';
 import type { Queue } from '../queue/port.ts';
 import { acceptMessages, type Receipt } from '../record/accept.ts';
 import type { ClinicalRecord } from '../record/context.ts';
@@ -36,6 +36,7 @@ export interface ReceiveOptions {
   waiting(): number;
   /** Resolves when the message reached its end; undefined when that took too long. */
   finished(id: string): Promise<Finished | undefined>;
+  serves?: IntakeContext['serves'];
   limits: { waitingMax: number; batchMessagesMax: number; jsonDepthMax: number };
 }
 
@@ -59,6 +60,7 @@ export function createReceive(options: ReceiveOptions): Receive {
       sender: received.principal ?? `channel:${channel.name}`,
       idempotencyKey: received.idempotencyKey ?? '',
       checkRecord: (record) => options.checkRecord(channel, record),
+      ...(options.serves && { serves: options.serves }),
       limits: options.limits,
     });
     if (channel.format === 'hl7v2' && isNoise(received.bytes)) {
@@ -134,17 +136,17 @@ async function store(
   try {
     const receipts = await options.accept(
       principalOf(received, channel),
-      kept.map(({ envelope, raw, verdict, issues }) => ({
-        envelope,
-        raw,
-        verdict: verdict === 'accepted' ? 'received' : 'set-aside',
-        issues,
+      kept.map((item) => ({
+        envelope: item.envelope,
+        raw: item.raw,
+        verdict: isForWork(item) ? 'received' : 'set-aside',
+        issues: item.issues,
       })),
     );
     for (const [index, receipt] of receipts.entries()) {
       if (receipt.kind === 'accepted') {
         // What is set aside is at its end: nothing waits, and nobody is woken.
-        if (kept[index]?.verdict !== 'accepted') continue;
+        if (!isForWork(kept[index])) continue;
         options.queue.wake({ tenant: channel.tenant, orderingKey: receipt.orderingKey });
       } else if (isWelcomeNow(receipt, kept[index])) {
         const principal = principalOf(received, channel);
@@ -167,7 +169,12 @@ async function store(
  * more now): the stored one is put in line, so that the positive answer is true.
  */
 function isWelcomeNow(receipt: Receipt, item: IntakeItem | undefined): boolean {
-  return receipt.kind === 'duplicate' && receipt.first.refused && item?.verdict === 'accepted';
+  return receipt.kind === 'duplicate' && receipt.first.refused && isForWork(item);
+}
+
+/** Accepted, and not held for an operator. */
+function isForWork(item: IntakeItem | undefined): boolean {
+  return item?.verdict === 'accepted' && item.held !== true;
 }
 
 function rulingOf(item: IntakeItem, receipt?: Receipt): Ruling {
@@ -180,7 +187,7 @@ function rulingOf(item: IntakeItem, receipt?: Receipt): Ruling {
   if (receipt?.kind === 'id-reused') {
     const text = 'Another message with this control id was received before; this one is set aside.';
     const issue: Issue = { severity: 'error', code: 'duplicate', at: 'MSH-10', text };
-    return { id, receivedAt, verdict: 'error', issues: [issue] };
+    return { ...receipt.kept, verdict: 'error', issues: [issue] };
   }
   return { id, receivedAt, verdict, issues };
 }
@@ -209,7 +216,8 @@ function answerHl7(
   const later: Promise<Uint8Array[]>[] = [];
   for (const [index, item] of items.entries()) {
     const ruling = rulings[index] as Ruling;
-    const waits = ruling.verdict === 'accepted' && expectsApplicationAnswer(item.header);
+    const waits =
+      ruling.verdict === 'accepted' && isForWork(item) && expectsApplicationAnswer(item.header);
     frames.push(...acknowledgeHl7(item.header, ruling, waits ? 'accept' : 'both'));
     if (waits) later.push(applicationAnswer(item, ruling, options));
   }

@@ -108,7 +108,7 @@ function readFields(
   const text = ascii ? msh.text : decodeMsh(bytes, charset, fallback);
   const segment = new Segment('MSH', 0, text, '', delimiters);
   const raw = (n: number) => segment.field(n).raw;
-  const [code = '', event = '', structure = ''] = [1, 2, 3].map((n) => segment.text(9, n));
+  const [code = '', event = '', structure = ''] = [1, 2, 3].map((n) => segment.text(9, n).trim());
   return {
     delimiters,
     sendingApplication: raw(3),
@@ -121,10 +121,10 @@ function readFields(
     structure,
     type: [code, event, structure].join('^').replace(/\^+$/, ''),
     controlId: raw(10),
-    processingId: segment.text(11),
-    version: segment.text(12),
-    acceptAck: segment.text(15),
-    applicationAck: segment.text(16),
+    processingId: segment.text(11).trim(),
+    version: segment.text(12).trim(),
+    acceptAck: segment.text(15).trim(),
+    applicationAck: segment.text(16).trim(),
     charset,
     sender: `${raw(3)}|${raw(4)}`,
     ...readKeys(bytes, msh, delimiters, charset, options),

@@ -207,8 +207,9 @@ const ODD_MAX = 100;
 
 function reportOddSegments(segments: readonly Segment[], issues: Issue[]): void {
   let odd = 0;
+  const trailing = 1 + segments.findLastIndex((segment) => !isTrailingText(segment));
   for (const [index, segment] of segments.entries()) {
-    const issue = findOddity(segment, index);
+    const issue = index < trailing ? findOddity(segment, index) : trailingText(index);
     if (issue === undefined) continue;
     odd++;
     if (odd <= ODD_MAX) issues.push(issue);
@@ -217,6 +218,16 @@ function reportOddSegments(segments: readonly Segment[], issues: Issue[]): void 
     const text = `${odd - ODD_MAX} further lines have faults of this kind.`;
     issues.push(issueAt('MSH', 'error', 'structure', text));
   }
+}
+
+/** No segment name and no field: what cuts a field in two has fields after it, mostly. */
+function isTrailingText({ name, raw, delimiters }: Segment): boolean {
+  return name === '???' && !raw.includes(delimiters.field);
+}
+
+function trailingText(index: number): Issue {
+  const text = 'Text after the last segment: it is kept with the message and not mapped.';
+  return issueAt(`line ${index + 1}`, 'warning', 'structure', text);
 }
 
 function findOddity(segment: Segment, index: number): Issue | undefined {

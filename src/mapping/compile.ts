@@ -21,6 +21,8 @@ export interface SiteMaps {
   /** By `ADT^A01`. */
   events: ReadonlyMap<string, MessageMap>;
   records: ReadonlyMap<string, MessageMap>;
+  /** Events whose message map was left out for its faults. */
+  broken: ReadonlySet<string>;
   sources: readonly MapSource[];
   /** `layer/name` of each map and what it uses directly. */
   uses: ReadonlyMap<string, ReadonlySet<string>>;
@@ -38,6 +40,11 @@ export interface MappingSet {
 /** Id of a resource by type and business key. */
 export type MakeId = (type: string, businessKey: string) => string;
 
+export interface CompileOptions {
+  /** `fhir` (default): targets are elements of FHIR R4; `any`: only their form is checked. */
+  targets?: 'fhir' | 'any';
+}
+
 /**
  * Compiles the maps of `base`, and once more for each site with its changes. Faults are of all
  * sites; a site whose file is refused runs without that file's maps.
@@ -45,11 +52,12 @@ export type MakeId = (type: string, businessKey: string) => string;
 export function compileMappings(
   base: readonly MapSource[],
   sites: ReadonlyMap<string, readonly MapSource[]> = new Map(),
+  { targets = 'fhir' }: CompileOptions = {},
 ): { set: MappingSet; faults: MapFault[] } {
   const faults: MapFault[] = [];
-  const compiled = new Map([['', compileSite(base, faults)]]);
+  const compiled = new Map([['', compileSite(base, faults, targets)]]);
   for (const [site, changes] of sites) {
-    compiled.set(site, compileSite(applySite(base, changes, faults), faults));
+    compiled.set(site, compileSite(applySite(base, changes, faults), faults, targets));
   }
   const unique = new Map(faults.map((found) => [formatFault(found), found]));
   return {
@@ -102,11 +110,16 @@ function applySite(
   return merged;
 }
 
-function compileSite(sources: readonly MapSource[], faults: MapFault[]): SiteMaps {
-  const compiler = new Compiler(sources, faults);
+function compileSite(
+  sources: readonly MapSource[],
+  faults: MapFault[],
+  targets: CompileOptions['targets'],
+): SiteMaps {
+  const compiler = new Compiler(sources, faults, targets === 'fhir');
   const messages = new Map<string, MessageMap>();
   const events = new Map<string, MessageMap>();
   const records = new Map<string, MessageMap>();
+  const broken = new Set<string>();
   for (const source of sources) {
     // Unused maps are compiled as well, so that their faults are seen.
     if (source.layer === 'tables') compiler.table(source.name);
@@ -114,7 +127,11 @@ function compileSite(sources: readonly MapSource[], faults: MapFault[]): SiteMap
     if (source.layer === 'segments') compiler.segment(source.name);
     if (source.layer !== 'messages') continue;
     const message = compiler.message(source.name);
-    if (message === undefined) continue;
+    if (message === undefined) {
+      const { events: written } = source.value;
+      for (const name of Array.isArray(written) ? written : []) broken.add(String(name));
+      continue;
+    }
     messages.set(source.name, message);
     const names = message.record === '' ? message.events : [message.record];
     const index = message.record === '' ? events : records;
@@ -124,7 +141,13 @@ function compileSite(sources: readonly MapSource[], faults: MapFault[]): SiteMap
       else faults.push(faultAt(source, [], `${name} is served by ${other.name} already.`));
     }
   }
-  return { messages, events, records, sources, uses: compiler.uses };
+  return { messages, events, records, broken, sources, uses: compiler.uses };
+}
+
+/** A segment map fills its resource, a datatype map its type; message maps say it per instance. */
+function fillsOf(resource: unknown, yields: unknown): string {
+  if (typeof resource === 'string') return resource;
+  return resource === undefined && typeof yields === 'string' ? yields : '';
 }
 
 /** Compiles maps of one site on demand, each once; a circle or a fault gives undefined. */
@@ -134,9 +157,11 @@ class Compiler {
   private readonly faults: MapFault[];
   private readonly done = new Map<string, unknown>();
   private readonly open = new Set<string>();
+  private readonly checked: boolean;
   private datatypes = 0;
 
-  constructor(sources: readonly MapSource[], faults: MapFault[]) {
+  constructor(sources: readonly MapSource[], faults: MapFault[], checked: boolean) {
+    this.checked = checked;
     this.sources = new Map(sources.map((source) => [`${source.layer}/${source.name}`, source]));
     this.faults = faults;
   }
@@ -225,10 +250,12 @@ class Compiler {
   private context(source: MapSource, faults: MapFault[], dialect: Dialect): RowContext {
     const uses = this.uses.get(`${source.layer}/${source.name}`);
     const needs = new Set<string>();
+    const { resource, yields } = source.value;
     return {
       source,
       faults,
       dialect,
+      fills: this.checked ? fillsOf(resource, yields) : null,
       eaches: [],
       clearable: false,
       refs: new Map(),

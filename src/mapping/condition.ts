@@ -1,5 +1,5 @@
 // The closed language of `when`: parsed to a tree, then compiled to a closure. It can ask only for
-// text, presence, count and length of places: no computation, no loops.
+// text, presence, count, length and leading digits of places: no computation, no loops.
 
 import { tableOf } from '../model/table.ts';
 import type { Cell } from './cell.ts';
@@ -15,7 +15,8 @@ export type Condition =
 export type Operator = '=' | '!=' | '<' | '>' | '<=' | '>=';
 
 export interface Operand {
-  measure: 'text' | 'count' | 'length';
+  /** `digits`: how many digits the text begins with; of a time, how precise it is. */
+  measure: 'text' | 'count' | 'length' | 'digits';
   path: string;
 }
 
@@ -132,6 +133,9 @@ function compileOperand<S>(
   const { one, all } = read(operand.path);
   if (operand.measure === 'text') return (scope) => one(scope).text;
   if (operand.measure === 'length') return (scope) => one(scope).text.length;
+  if (operand.measure === 'digits') {
+    return (scope) => /^\d*/.exec(one(scope).text.trim())?.[0].length ?? 0;
+  }
   return (scope) => all(scope).filter((cell) => cell.valued).length;
 }
 
@@ -141,7 +145,7 @@ interface Token {
   at: number;
 }
 
-const WORDS = /(?:not|valued|and|or|in|count|length)\b/iy;
+const WORDS = /(?:not|valued|and|or|in|count|length|digits)\b/iy;
 const OPERATOR = /<=|>=|!=|=|<|>|\(|\)|,/y;
 const NUMBER = /-?\d+(?:\.\d+)?/y;
 const TEXT = /"[^"]*"|'[^']*'/y;
@@ -236,7 +240,7 @@ function parseTest(parser: Parser): Condition {
 function parseOperand(parser: Parser): Operand {
   const token = take(parser, 'a path');
   if (token.kind === 'path') return { measure: 'text', path: token.text };
-  if (token.text !== 'count' && token.text !== 'length') throw unexpected(token, 'a path');
+  if (!isMeasure(token.text)) throw unexpected(token, 'a path');
   expect(parser, '(');
   const path = take(parser, 'a path');
   if (path.kind !== 'path') throw unexpected(path, 'a path');
@@ -282,4 +286,8 @@ function take(parser: Parser, expected: string): Token {
 
 function unexpected(token: Token, expected: string): ConditionError {
   return new ConditionError(`Expected ${expected}, found "${token.text}".`, token.at);
+}
+
+function isMeasure(word: string): word is 'count' | 'length' | 'digits' {
+  return word === 'count' || word === 'length' || word === 'digits';
 }

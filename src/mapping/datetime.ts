@@ -10,6 +10,8 @@ export interface Converted {
   /** The zone was not in the text and came from the channel. */
   assumedZone: boolean;
   occurs: 'once' | 'twice' | 'never';
+  /** The text is a date with an offset and no time: FHIR has no such thing, the date was kept. */
+  droppedOffset?: true;
 }
 
 const DTM =
@@ -17,6 +19,7 @@ const DTM =
 const FHIR =
   /^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?)?)?$/;
 const TM = /^(\d{2})(?:(\d{2})(?:(\d{2})(\.\d{1,9})?)?)?(?:[+-]\d{4})?$/;
+const TM_OFFSET = /[+-]\d{4}$/;
 const FHIR_TIME = /^(\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?$/;
 
 /** How many groups of DTM the degree of precision of v2.3 (TS.2) leaves. */
@@ -33,7 +36,10 @@ export function toDateTime(text: string, degree: string, zone: Zone): Converted 
   if (parts === undefined) return { value: undefined, assumedZone: false, occurs: 'once' };
   const [year = '', month, day, hour, minute = '00', second = '00', fraction = ''] = parts.groups;
   const date = [year, month, day].filter((part) => part !== undefined).join('-');
-  if (hour === undefined) return { value: date, assumedZone: false, occurs: 'once' };
+  if (hour === undefined) {
+    const plain: Converted = { value: date, assumedZone: false, occurs: 'once' };
+    return parts.zone === '' ? plain : { ...plain, droppedOffset: true };
+  }
   const time = `${date}T${hour}:${minute}:${second}${fraction}`;
   if (parts.zone !== '') {
     return { value: time + parts.zone, assumedZone: false, occurs: 'once' };
@@ -63,6 +69,7 @@ export function toTime(text: string): string | undefined {
   if (match === null) return undefined;
   const [, hour = '', minute = '00', second = '00', fraction = ''] = match;
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
+  if (!isOffset(TM_OFFSET.exec(text)?.[0] ?? '')) return undefined;
   return `${hour}:${minute}:${second}${fraction}`;
 }
 
@@ -70,8 +77,18 @@ function readParts(text: string, degree: string): Parts | undefined {
   const match = DTM.exec(text) ?? FHIR.exec(text);
   if (match === null) return undefined;
   const groups = match.slice(1, 8).filter((part) => part !== undefined);
-  const kept = groups.slice(0, DEGREE[degree.toUpperCase()] ?? 7);
-  return isCalendar(kept) ? { groups: kept, zone: readZone(match[8] ?? '') } : undefined;
+  const zone = readZone(match[8] ?? '');
+  // A part that cannot be makes the whole doubtful, also where TS.2 or the type would cut it off.
+  if (!isCalendar(groups) || !isOffset(zone)) return undefined;
+  return { groups: groups.slice(0, DEGREE[degree.toUpperCase()] ?? 7), zone };
+}
+
+/** `Z`, or an offset of at most 14 hours with minutes below 60 (FHIR R4, dateTime). */
+function isOffset(zone: string): boolean {
+  if (zone === '' || zone === 'Z') return true;
+  const hours = Number(zone.slice(1, 3));
+  const minutes = Number(zone.slice(-2));
+  return minutes <= 59 && hours * 60 + minutes <= 14 * 60;
 }
 
 function readZone(zone: string): string {

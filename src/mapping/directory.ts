@@ -8,6 +8,7 @@ import type { Cell } from './cell.ts';
 import { freshText, type JsonObject } from './json.ts';
 import { compileKey, type KeyMaker } from './key.ts';
 import type { RunRow } from './order.ts';
+import { isBroken } from './primitives.ts';
 import type { Read } from './read.ts';
 import { type RowContext, readPath } from './row.ts';
 import { keptMade, type Made, newMade, ownMade, type Run, Scope } from './scope.ts';
@@ -112,7 +113,7 @@ function build(inner: Scope, own: OwnResource): Built | undefined {
   const found = own.key.find(inner);
   const display = readDisplay(own.display, inner);
   const nothing = display === undefined ? undefined : { reference: '', display, made: undefined };
-  if (found === undefined) return nothing;
+  if (found === undefined || isBroken(found.key)) return nothing;
   const id = run.idOf(own.type, found.key);
   const labelled = run.account === null ? inner : relabel(inner, own.type);
   const out: JsonObject = { resourceType: own.type, id };

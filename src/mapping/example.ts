@@ -1,6 +1,8 @@
 // An example of a message map as it lies in mappings/examples. Running it is pipeline/example.ts.
 
 export interface Example {
+  /** Site whose overlay it is run with, '' = none: `mappings/sites/<site>/examples`. */
+  site: string;
   /** Name of the message map (the folder). */
   message: string;
   /** Name of the case. */

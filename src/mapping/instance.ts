@@ -64,7 +64,8 @@ export function compileInstance(
   const { row } = context;
   const at = compileAt(String(written.at), [...place, 'at'], context);
   if (at === undefined) return undefined;
-  const rowContext: RowContext = { ...row, clearable: true };
+  const fills = row.fills === null ? null : String(written.type);
+  const rowContext: RowContext = { ...row, fills, clearable: true };
   const key = compileKey(written.key, {
     read: (path) => readPath(path, [...place, 'key'], rowContext),
     isInstance: (other) => context.names.has(other) && other !== name,

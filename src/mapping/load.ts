@@ -22,10 +22,18 @@ export async function loadMappings(dir: string): Promise<{ set: MappingSet; faul
   return { set: compiled.set, faults: [...faults, ...compiled.faults] };
 }
 
-/** Reads the examples below `dir`/examples, in order of their names. */
+/** Reads the examples of the base and of each site, in order of their names. */
 export async function loadExamples(dir: string): Promise<Example[]> {
+  const examples = await readExamples(join(dir, 'examples'), '');
+  for (const site of await listFolder(join(dir, 'sites'))) {
+    if (!NAME.test(site)) continue;
+    examples.push(...(await readExamples(join(dir, 'sites', site, 'examples'), site)));
+  }
+  return examples;
+}
+
+async function readExamples(root: string, site: string): Promise<Example[]> {
   const examples: Example[] = [];
-  const root = join(dir, 'examples');
   for (const message of await listFolder(root)) {
     for (const file of await listFolder(join(root, message))) {
       const match = /^(.+)\.(hl7|json)$/.exec(file);
@@ -35,7 +43,7 @@ export async function loadExamples(dir: string): Promise<Example[]> {
       const expected = await readFile(expectedFile, 'utf8').catch(missing);
       const bytes = await readFile(join(root, message, file));
       const format = extension === 'hl7' ? 'hl7v2' : 'json';
-      examples.push({ message, name, format, bytes, expected, expectedFile });
+      examples.push({ site, message, name, format, bytes, expected, expectedFile });
     }
   }
   return examples;

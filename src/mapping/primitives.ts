@@ -20,7 +20,7 @@ export interface ConversionContext {
   zone: Zone;
   /** TS.2, the degree of precision of v2.3; '' when there is none. */
   degree: string;
-  /** Told once per value whose zone was assumed or whose local time is not unique. */
+  /** Told of each value whose zone was assumed or left out, or whose local time is not unique. */
   noteTime(converted: Converted): void;
 }
 
@@ -39,7 +39,7 @@ export const CONVERSIONS: Readonly<Record<string, Conversion>> = tableOf({
   integer: (text) => toWhole(text, -2147483648),
   positiveInt: (text) => toWhole(text, 1),
   unsignedInt: (text) => toWhole(text, 0),
-  date: (text) => toDate(text.trim()),
+  date: toNotedDate,
   dateTime: (text, context) =>
     noted(toDateTime(text.trim(), context.degree, context.zone), context),
   instant: (text, context) => noted(toInstant(text.trim(), context.degree, context.zone), context),
@@ -48,18 +48,34 @@ export const CONVERSIONS: Readonly<Record<string, Conversion>> = tableOf({
 });
 
 function noted(converted: Converted, context: ConversionContext): string | undefined {
-  if (converted.assumedZone) context.noteTime(converted);
+  if (converted.assumedZone || converted.droppedOffset) context.noteTime(converted);
   return converted.value;
 }
 
+function toNotedDate(text: string, context: ConversionContext): string | undefined {
+  const value = toDate(text.trim());
+  // The time of a whole timestamp is left out because the element has none: nothing to note.
+  if (value !== undefined && DATE_WITH_OFFSET.test(text)) {
+    context.noteTime({ value, assumedZone: false, occurs: 'once', droppedOffset: true });
+  }
+  return value;
+}
+
+const DATE_WITH_OFFSET = /^\s*(?:\d{4}|\d{6}|\d{8})[+-]\d{4}\s*$/;
+
 /** FHIR code: no leading, trailing or doubled white space. */
 function toCode(text: string): string | undefined {
-  return text.trim().replaceAll(/\s+/g, ' ') || undefined;
+  return isBroken(text) ? undefined : text.trim().replaceAll(/\s+/g, ' ') || undefined;
+}
+
+/** A character could not be read or kept (U+FFFD): as a code or uri it would mean another. */
+export function isBroken(text: string): boolean {
+  return text.includes('\ufffd');
 }
 
 function toUri(text: string): string | undefined {
   const uri = text.trim();
-  return uri === '' || /\s/.test(uri) ? undefined : withOidScheme(uri);
+  return uri === '' || /[\s\ufffd]/.test(uri) ? undefined : withOidScheme(uri);
 }
 
 const OID = /^[012](?:\.(?:0|[1-9]\d*)){2,}$/;

@@ -12,12 +12,15 @@ import { faultAt, type MapFault, type MapSource, type Place } from './source.ts'
 import { type Dialect, readSourcePath } from './source-path.ts';
 import type { Table } from './table.ts';
 import { parseTarget, settle, type Target, wholeOf } from './target.ts';
+import { typeAt } from './target-type.ts';
 import { constantOf } from './value.ts';
 
 export interface RowContext {
   source: MapSource;
   faults: MapFault[];
   dialect: Dialect;
+  /** FHIR type that the rows fill: `Patient`, `HumanName`; '' = not known, null = not checked. */
+  fills: string | null;
   eaches: Eaches;
   /** `""` at these rows clears their target: rows of an instance, not of blocks or datatypes. */
   clearable: boolean;
@@ -99,10 +102,17 @@ export function readTarget(
   written: unknown,
   place: Place,
   context: RowContext,
+  wholeChoice = false,
 ): Target | undefined {
   const target = typeof written === 'string' ? parseTarget(written) : undefined;
-  if (target === undefined) refuse(context, place, `"${written}" is not a target element.`);
-  return target;
+  if (target === undefined) {
+    refuse(context, place, `"${written}" is not a target element.`);
+    return undefined;
+  }
+  const found = typeAt(context.fills ?? '', target.names, wholeChoice);
+  if ('type' in found) return target;
+  refuse(context, place, `${found.of} has no element ${found.unknown} ("${written}").`);
+  return undefined;
 }
 
 /** Notes a fault at a place of the file; the row does nothing. */
@@ -173,7 +183,7 @@ function compileConstant(row: WrittenRow, place: Place, context: RowContext): Ru
 }
 
 function compileClear(row: WrittenRow, place: Place, context: RowContext): RunRow {
-  const target = readTarget(row.to, [...place, 'to'], context);
+  const target = readTarget(row.to, [...place, 'to'], context, true);
   if (target === undefined) return NOTHING;
   if (target.clearPath === '' || !context.clearable) {
     return refuse(context, place, 'Only an element of the resource itself can be cleared.');
@@ -248,7 +258,9 @@ function compileBlock(row: WrittenRow, place: Place, context: RowContext): RunRo
   if (target === undefined || (row.each !== undefined && each === undefined)) return NOTHING;
   const name = each?.path.kind === 'field' ? fieldName(each.path) : '';
   const eaches = each === undefined ? context.eaches : [...context.eaches, name];
-  const inner = { ...context, eaches, clearable: false };
+  const found = typeAt(context.fills ?? '', target.names);
+  const fills = context.fills !== null && 'type' in found ? found.type : null;
+  const inner = { ...context, eaches, fills, clearable: false };
   const rows = compileRows(row.rows, [...place, 'rows'], inner);
   if (each === undefined) return (scope, out) => runBlock(scope, scope, out, target, rows);
   return reading([each], context.dialect, (scope, out) => {

@@ -10,6 +10,7 @@ import { type Cell, JsonCell } from './cell.ts';
 import type { CompiledInstance, Contribution } from './instance.ts';
 import { isPlainObject, type JsonObject } from './json.ts';
 import type { MessageMap } from './message.ts';
+import { isBroken } from './primitives.ts';
 import {
   type Instance,
   type Made,
@@ -127,6 +128,7 @@ function placeInstances(compiled: CompiledInstance, run: Run, root: Group): Inst
       run.keyless.add(compiled.name);
       continue;
     }
+    if (isBroken(found.key)) reportBrokenKey(compiled, scope);
     const { name, type, mode } = compiled;
     const count = (counts.get(found.key) ?? 0) + 1;
     counts.set(found.key, count);
@@ -159,6 +161,12 @@ function reportKey({ name, type, key }: CompiledInstance, scope: Scope): void {
   if (key.needs.some((need) => scope.run.keyless.has(need))) return;
   const text = `${type} (${name}) has no business key: no field that identifies it is valued.`;
   scope.run.issues.push({ severity: 'error', code: 'required', at: placeOfScope(scope), text });
+}
+
+/** An altered identifier would name another patient, order or visit, or one that never was. */
+function reportBrokenKey({ name, type }: CompiledInstance, scope: Scope): void {
+  const text = `A field that identifies the ${type} (${name}) has a character that is not allowed.`;
+  scope.run.issues.push({ severity: 'error', code: 'value', at: placeOfScope(scope), text });
 }
 
 function placeOfScope({ segment, group, cell }: Scope): string {

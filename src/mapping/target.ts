@@ -6,6 +6,8 @@ import { Decimal } from './primitives.ts';
 
 export interface Target {
   text: string;
+  /** Names of its elements, none for `.`. */
+  names: readonly string[];
   /** Element path without indexes, for accounts: `name.given`. */
   label: string;
   /** Path for the cleared list: `period.end`, `extension(URL)`; '' for `.`. */
@@ -37,6 +39,7 @@ export function parseTarget(text: string): Target | undefined {
   if (steps === undefined || last === undefined || first === undefined) return undefined;
   return {
     text,
+    names: text === '.' ? [] : steps.map((step) => step.name),
     label: steps.map((step) => step.name).join('.'),
     clearPath: clearPathOf(steps),
     element: first.name,

@@ -2,7 +2,7 @@
 // It reports what it cannot convert; where the value goes is the row's business.
 import type { Cell } from './cell.ts';
 import { cloneJson, isPlainObject, type JsonObject } from './json.ts';
-import { CONVERSIONS, type Conversion, withOidScheme } from './primitives.ts';
+import { CONVERSIONS, type Conversion, isBroken, withOidScheme } from './primitives.ts';
 import { addIssue, type Scope } from './scope.ts';
 import type { SourcePath } from './source-path.ts';
 import type { Entry, Table, Unknown } from './table.ts';
@@ -33,7 +33,7 @@ export function convertText(as: string): Convert {
       addIssue(scope, 'warning', 'value', path, repetition, `The value is not a valid ${as}.`);
       return undefined;
     }
-    if (timed && run.pendingTime !== null) reportTime(scope, path, repetition);
+    if (run.pendingTime !== null) reportTime(scope, path, repetition);
     if (run.account !== null) {
       run.account.mapped(cell, label);
       if (degree !== undefined) run.account.mapped(degree, label);
@@ -47,6 +47,11 @@ function reportTime(scope: Scope, path: SourcePath, repetition: number): void {
   const { run } = scope;
   const time = run.pendingTime;
   run.pendingTime = null;
+  if (time?.droppedOffset) {
+    const text = 'A date without a time has no offset in FHIR: the date was kept.';
+    addIssue(scope, 'information', 'value', path, repetition, text);
+    return;
+  }
   if (!run.zoneNoted) {
     run.zoneNoted = true;
     const text = "Times without a zone, the first one here, were read in the channel's time zone.";
@@ -161,7 +166,7 @@ function codingOf(entry: Entry): JsonObject {
   return coding;
 }
 
-/** `original`: keep the code as it came. `nothing`: an error was reported. */
+/** `original`: keep the code as it came. `nothing`: why was reported. */
 function lookUp(
   table: Table,
   unknown: Unknown,
@@ -172,6 +177,11 @@ function lookUp(
 ): Entry | 'original' | 'nothing' {
   const entry = table.find(code);
   if (entry !== undefined) return entry;
+  if (isBroken(code)) {
+    const text = 'The code holds a character that could not be read or kept; it was left out.';
+    addIssue(scope, 'warning', 'code-invalid', path, repetition, text);
+    return unknown.policy === 'default' ? unknown.entry : 'nothing';
+  }
   if (unknown.policy === 'pass') return 'original';
   const severity = unknown.policy === 'error' ? 'error' : 'warning';
   const text = `The code is not in the table ${table.name}.`;

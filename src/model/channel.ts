@@ -13,6 +13,10 @@ export interface Channel {
   timezone: string;
   /** MSH-9 patterns that are accepted: `ADT^A01`, `ADT^*`; empty = all that have a map. */
   accepts: string[];
+  /** hl7v2: MSH-11.1 values that are taken; an empty field counts as P. */
+  processingIds: string[];
+  /** What becomes of others: AR and set aside, or AA and set aside. */
+  otherProcessing: 'refuse' | 'set-aside';
   /** Charset used where MSH-18 is empty: an HL7 table 0211 name. */
   charset: string;
   /** Field whose value orders messages: `PID-3.1`; a JSON Pointer for json channels. */

@@ -37,6 +37,7 @@ export const ERRORS = tableOf({
   ),
   VERSION_CONFLICT: row('Another writer changed it first.', 409, 'AE', 206, 'conflict', 'later'),
   DUPLICATE_MESSAGE: row('The message was received before.', 409, 'AE', 205, 'duplicate'),
+  ALREADY_EXISTS: row('Something has that name already.', 409, 'AE', 206, 'duplicate'),
   GONE: row('It was deleted.', 410, 'AE', 204, 'deleted'),
   PRECONDITION_FAILED: row('The stored version is not the one named.', 412, 'AE', 206, 'conflict'),
   TOO_LARGE: row('It is larger than the limit.', 413, 'AR', 200, 'too-long'),

@@ -55,6 +55,7 @@ export function expectsApplicationAnswer(header: Header | undefined): boolean {
 function codeOf(header: Header | undefined, issue: Issue): number | undefined {
   if (issue.code !== 'not-supported' || header === undefined) return undefined;
   if (issue.at === 'MSH-12') return 203;
+  if (issue.at === 'MSH-11') return 202;
   return issue.at === 'MSH-9' && header.event !== '' ? 201 : undefined;
 }
 

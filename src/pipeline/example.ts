@@ -41,7 +41,7 @@ function runExample(
 ): ExampleResult {
   const raw = fillExample(example);
   const record = example.format === 'json' ? example.message : '';
-  const channel = exampleChannel(example.format, record);
+  const channel = { ...exampleChannel(example.format, record), site: example.site };
   const output = runPipeline(
     { raw, envelope: exampleEnvelope(example.format, record), channel },
     { mappings, validateResource },
@@ -107,6 +107,8 @@ function exampleChannel(format: Example['format'], record: string): Channel {
     source: { kind: 'http', bodyBytesMax: 1_000_000 },
     timezone: 'Europe/Berlin',
     accepts: [],
+    processingIds: ['P'],
+    otherProcessing: 'refuse',
     charset: '',
     orderBy: 'PID-3.1',
     site: '',

@@ -1,6 +1,7 @@
 // FHIR input: a Bundle or a single resource. Entries get deterministic ids, references between
 // them are rewritten, and what is not served (DELETE, GET, PATCH) is an issue. It maps no elements.
 
+import { reservedFault } from '../fhir/reserved.ts';
 import { isPlainObject, type JsonObject } from '../mapping/json.ts';
 import type { Issue } from '../model/issue.ts';
 import type { PipelineInput } from '../model/pipeline.ts';
@@ -119,6 +120,8 @@ function place(
     issues.push(wrong('invalid', `${at}/request/url`, identity));
     return undefined;
   }
+  const reserved = reservedFault(resource);
+  if (reserved !== '') issues.push(wrong('not-supported', at, reserved));
   const names = [fullUrl, old === '' ? '' : `${resourceType}/${old}`].filter((name) => name !== '');
   const { meta } = resource;
   const kept = isPlainObject(meta) ? withoutVersion(meta) : undefined;

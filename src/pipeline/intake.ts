@@ -26,8 +26,13 @@ export interface IntakeContext {
   idempotencyKey: string;
   /** Findings about a JSON record by the channel's schema. */
   checkRecord(record: unknown): Issue[];
+  /** Whether a map serves `ADT^A01` on the channel; absent or undefined = not known. */
+  serves?(channel: Channel, type: string): Served | undefined;
   limits: { batchMessagesMax: number; jsonDepthMax: number };
 }
+
+/** `broken`: there is a map, and it was refused for its faults. */
+export type Served = 'yes' | 'no' | 'broken';
 
 export interface IntakeItem {
   envelope: Envelope;
@@ -35,6 +40,8 @@ export interface IntakeItem {
   /** `error`: can be mended and sent again (AE, 422); `rejected`: is not for us (AR, 400). */
   verdict: 'accepted' | 'error' | 'rejected';
   issues: Issue[];
+  /** Accepted by the answer, but kept set aside until an operator replays it. */
+  held?: true;
   /** hl7v2 only; absent when there is no readable MSH. */
   header?: Header;
 }
@@ -75,7 +82,17 @@ function readHl7Message(
     return { envelope, raw, verdict: 'rejected', issues };
   }
   const envelope = envelopeOf(context, header);
-  const refusal = refusalOf(header, context.channel);
+  const refusal = refusalOf(header, context);
+  if (refusal === undefined && !hasErrors(issues)) {
+    const hold = processingIssue(header, context.channel);
+    if (hold !== undefined) {
+      const found = [...issues, hold];
+      if (context.channel.otherProcessing === 'set-aside') {
+        return { envelope, raw, header, verdict: 'accepted', held: true, issues: found };
+      }
+      return { envelope, raw, header, verdict: 'rejected', issues: found };
+    }
+  }
   return {
     envelope,
     raw,
@@ -88,7 +105,8 @@ function readHl7Message(
 type Refusal = { verdict: 'error' | 'rejected'; issue: Issue };
 
 /** What the header alone shows: type, version and processing id (HL7 v2.5.1 section 2.9.2.1). */
-function refusalOf(header: Header, channel: Channel): Refusal | undefined {
+function refusalOf(header: Header, context: IntakeContext): Refusal | undefined {
+  const { channel } = context;
   const reject = (at: string, code: IssueCode, text: string): Refusal => ({
     verdict: 'rejected',
     issue: errorIssue(at, code, text),
@@ -96,17 +114,32 @@ function refusalOf(header: Header, channel: Channel): Refusal | undefined {
   if (header.isAcknowledgement) {
     return reject('MSH-9', 'not-supported', 'An acknowledgement was sent where messages come in.');
   }
-  if (!/^2(\.\d+)*$/.test(header.version) && header.version !== '') {
+  if (!/^v?2(\.\d+)*$/i.test(header.version) && header.version !== '') {
     return reject('MSH-12', 'not-supported', 'The version is not one of HL7 v2.');
   }
   if (!isAccepted(header, channel.accepts)) {
     return reject('MSH-9', 'not-supported', 'This channel does not take messages of that type.');
+  }
+  const served = context.serves?.(channel, `${header.code}^${header.event}`) ?? 'yes';
+  if (served === 'no') {
+    return reject('MSH-9', 'not-supported', 'No message map serves this type of message.');
+  }
+  if (served === 'broken') {
+    const text = 'The message map of this type has a fault; the operator must mend the mappings.';
+    return { verdict: 'error', issue: errorIssue('', 'processing', text) };
   }
   if (header.controlId === '') {
     const text = 'A control id is required: without it a repeated message cannot be told.';
     return { verdict: 'error', issue: errorIssue('MSH-10', 'required', text) };
   }
   return undefined;
+}
+
+/** MSH-11.1 tells test and training data from production data (HL7 table 0103). */
+function processingIssue(header: Header, channel: Channel): Issue | undefined {
+  if (channel.processingIds.includes(header.processingId || 'P')) return undefined;
+  const text = `This channel takes processing id ${channel.processingIds.join(', ')} only.`;
+  return errorIssue('MSH-11', 'not-supported', text);
 }
 
 function isAccepted(header: Header, accepts: readonly string[]): boolean {

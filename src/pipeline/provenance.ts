@@ -1,5 +1,6 @@
 // The Provenance of a message: which resources it made, from what, who sent it and who assembled
 // it. Deterministic, and without patient data: it names the message by its id alone.
+import { ENGINE_DISPLAY, MESSAGE_SYSTEM } from '../fhir/reserved.ts';
 import type { MakeId } from '../mapping/compile.ts';
 import type { PipelineInput } from '../model/pipeline.ts';
 import type { Mapped, MappedItem } from './step.ts';
@@ -33,11 +34,11 @@ const OPERATION = 'http://terminology.hl7.org/CodeSystem/v3-DataOperation';
 const ACTIVITY = { coding: [{ system: OPERATION, code: 'UPDATE', display: 'revise' }] };
 const ASSEMBLER = {
   type: { coding: [{ system: PARTICIPANT, code: 'assembler', display: 'Assembler' }] },
-  who: { display: 'Artery' },
+  who: { display: ENGINE_DISPLAY },
 };
 
 function messageIdentifier(id: string) {
-  return { system: 'urn:artery:message', value: id };
+  return { system: MESSAGE_SYSTEM, value: id };
 }
 
 /** The sender as author, and the agents of the map's rows. */

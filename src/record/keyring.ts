@@ -4,6 +4,7 @@ import type { KeyObject } from 'node:crypto';
 import {
   findRootKey,
   type KeyPlace,
+  knownRootKeys,
   makeSecretKey,
   type RootKey,
   type RootKeys,
@@ -177,7 +178,7 @@ export class Keyring {
 
   /** Looks at the kept ones when it is not among those known here. */
   #findRootKey(id: string): RootKey {
-    const known = [this.#rootKeys.current, ...this.#rootKeys.older].find((key) => key.id === id);
+    const known = knownRootKeys(this.#rootKeys).find((key) => key.id === id);
     return known ?? findRootKey(this.#readRootKeys(), id);
   }
 

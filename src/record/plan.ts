@@ -2,6 +2,7 @@
 // sealed new versions for what has changed. Who asked, and the audit entry, are the caller's.
 // Plans wait for their commits by the dozen: what is folded is let go of at once.
 import { isDeepStrictEqual } from 'node:util';
+import { isEngineProvenance } from '../fhir/reserved.ts';
 import { EngineError } from '../model/errors.ts';
 import type { WrittenResource } from '../model/message.ts';
 import type { MappedResource, Resource } from '../model/resource.ts';
@@ -109,6 +110,7 @@ export class WritePlan {
       const slot = this.#slot({ type: mapped.resource.resourceType, id: mapped.resource.id });
       const key = this.#keys.given(mapped.compartment);
       if (slot.mapped.length === 0 && mayBeForgotten(slot, key)) await this.#dropForgotten(slot);
+      if (mapped.resource.resourceType === 'Provenance') keepEngineMade(slot, mapped.resource);
       const exists = slot.mapped.length > 0 || (slot.stored?.text ?? '') !== '';
       if (mapped.mode !== 'create-only' || !exists) slot.mapped.push(mapped);
     }
@@ -274,6 +276,13 @@ function sameContent(stored: string, text: string): boolean {
   if (stored === text) return true;
   if (stored.length !== text.length) return false; // other order, same length
   return isDeepStrictEqual(JSON.parse(stored), JSON.parse(text));
+}
+
+/** Throws FORBIDDEN where a Provenance of Artery's own would be replaced by another's. */
+function keepEngineMade({ ref, stored }: Slot, resource: Resource): void {
+  if (stored === undefined || stored.text === '' || isEngineProvenance(resource)) return;
+  if (!isEngineProvenance(parseResource(stored.text, ref))) return;
+  throw new EngineError('FORBIDDEN', `Provenance/${ref.id} was made by Artery: it stays as it is.`);
 }
 
 async function openUnlessForgotten(

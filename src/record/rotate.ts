@@ -60,6 +60,18 @@ async function rewrapTenant(
   return keys.length;
 }
 
+/** Ids of the root keys that wrap a tenant key of any tenant: without them nothing can be read. */
+export async function neededRootKeys(record: ClinicalRecord): Promise<string[]> {
+  const { audit, keys } = record.store;
+  const ids = new Set<string>();
+  for (const tenant of await audit.tenants()) {
+    for (const { wrappedBy } of await keys.list(tenant, 'tenant', TENANT_KEYS_MAX)) {
+      ids.add(wrappedBy);
+    }
+  }
+  return [...ids].sort();
+}
+
 /**
  * A new tenant key: it wraps every data, index and signing key from now on and seals what has no
  * compartment. The old one is kept to open what it sealed directly. Other threads' records use the

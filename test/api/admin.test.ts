@@ -1,5 +1,5 @@
 // /admin on the real engine: who gets in, what is shown, and the acts of an operator.
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Json, openTestEngine, removeFolders, type TestEngine } from '../support/engine.ts';
@@ -154,6 +154,13 @@ describe('tokens', () => {
     [{ scopes: [] }, 400],
     [{ scopes: ['everything'] }, 400],
     [{ scopes: ['admin/stats.r'], expiresIn: 10 ** 12 }, 400],
+    [{ scopes: ['patient/Patient.rs'] }, 400],
+    [{ scopes: ['patient/*.rs'] }, 400],
+    [{ scopes: ['system/Nothing.rs'] }, 400],
+    [{ scopes: ['system/Patient.d'] }, 400],
+    [{ scopes: ['channel/nowhere.write'] }, 400],
+    [{ scopes: ['admin/nothing.r'] }, 400],
+    [{ scopes: ['admin/stats.d'] }, 400],
     [{ scopes: ['admin/stats.r'], admin: true }, 400],
   ])('of the form %j are answered %i', async (body, status) => {
     expect((await create(body)).status).toBe(status);
@@ -175,15 +182,32 @@ describe('the acts of an operator', () => {
     expect(report.json.entries).toBeGreaterThan(5);
   });
 
-  it('write a backup into a new folder, never into one that is there', async () => {
-    const to = join(engine.folder, 'backup');
-    const done = await engine.request('POST', '/admin/backup', { body: JSON.stringify({ to }) });
-    expect(done.status).toBe(200);
-    expect(existsSync(to)).toBe(true);
-    const again = await engine.request('POST', '/admin/backup', { body: JSON.stringify({ to }) });
-    expect(again.status).toBeGreaterThanOrEqual(400);
-    const body = JSON.stringify({ to: 'relative' });
-    expect((await engine.request('POST', '/admin/backup', { body })).status).toBe(400);
+  const backUp = (body: object) =>
+    engine.request('POST', '/admin/backup', { body: JSON.stringify(body) });
+
+  it('write a backup into the folder of the backups, never over another one', async () => {
+    const done = await backUp({ name: 'first' });
+    expect(done.status, done.text).toBe(200);
+    const to = join(engine.folder, 'data', 'backups', 'first');
+    expect(done.json).toMatchObject({ to, rootKeys: [expect.stringMatching(/^root-/)] });
+    const info = JSON.parse(readFileSync(join(to, 'artery-backup-info.json'), 'utf8'));
+    expect(info).toMatchObject({ format: 1, engine: 'sqlite', rootKeys: done.json.rootKeys });
+    const again = await backUp({ name: 'first' });
+    expect([again.status, again.json.code]).toEqual([409, 'ALREADY_EXISTS']);
+  });
+
+  it.each([
+    ...['../x', '/proc/self/x', 'a/b', 'a\\b', '..', '.', '.hidden', 'a\0b', '', ' ', 'x.partial'],
+    ...['~root', 'a'.repeat(101), '%2e%2e', 'é', 'name\n'],
+  ])('write no backup named %j', async (name) => {
+    const before = readdirSync(join(engine.folder, 'data', 'backups')).sort();
+    const refused = await backUp({ name });
+    expect(refused.status, refused.text).toBe(400);
+    expect(readdirSync(join(engine.folder, 'data', 'backups')).sort()).toEqual(before);
+  });
+
+  it('write no backup where the request says', async () => {
+    expect((await backUp({ to: '/proc/self/x' })).status).toBe(400);
   });
 
   it('count what there is', async () => {

@@ -1,5 +1,5 @@
 // The root key file, the run file and the watcher, on a real folder.
-import { chmodSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { defaultLimits } from '../../src/config/limits.ts';
@@ -39,6 +39,20 @@ describe('openRootKey', () => {
     expect(openRootKey(place, () => '', false).text).toBe('new');
     expect(statSync(place.rootKeyFile).mode & 0o777).toBe(0o600);
     expect(() => replaceRootKey({ ...place, rootKey: 'given' }, 'x')).toThrow(/ARTERY_ROOT_KEY/);
+  });
+});
+
+describe('a draft of the root key file', () => {
+  it('that a kill has left is removed, and one of a process that lives is not', () => {
+    const folder = newFolder();
+    const place = { rootKey: null, rootKeyFile: join(folder, 'root.key') };
+    openRootKey(place, () => 'key', true);
+    const left = join(folder, 'root.key.4194303.new');
+    const alive = join(folder, `root.key.${process.ppid}.new`);
+    for (const file of [left, alive]) writeFileSync(file, 'secret', { mode: 0o600 });
+    openRootKey(place, () => 'other', true);
+    expect(existsSync(left)).toBe(false);
+    expect(existsSync(alive)).toBe(true);
   });
 });
 

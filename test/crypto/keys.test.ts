@@ -3,13 +3,13 @@ import { createHmac, createSecretKey, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
   addRootKey,
-  dropOlderRootKeys,
   findRootKey,
   formatRootKeys,
   makeRootKeys,
   makeSecretKey,
   makeSigningKey,
   parseRootKeys,
+  retireOlderRootKeys,
   unwrapKey,
   wrapKey,
 } from '../../src/crypto/keys.ts';
@@ -36,7 +36,9 @@ describe('the root key file', () => {
     const first = makeRootKeys();
     const second = addRootKey(first);
     expect(findRootKey(second, first.current.id).id).toBe(first.current.id);
-    expect(() => findRootKey(dropOlderRootKeys(second), first.current.id)).toThrow(UNAVAILABLE);
+    const file = parseRootKeys(formatRootKeys(retireOlderRootKeys(second)));
+    expect(() => findRootKey(file, first.current.id)).toThrow(UNAVAILABLE);
+    expect(findRootKey(retireOlderRootKeys(second), first.current.id)).toBe(first.current);
   });
 
   it.each([

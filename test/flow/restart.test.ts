@@ -125,9 +125,10 @@ describe('a backup', () => {
     };
     await engine.send('adt-inbound', ...pids.map((pid) => adt({ pid })));
     const feeds = pids.map(feed);
-    const to = join(newFolder(), 'copy');
-    const made = await engine.request('POST', '/admin/backup', { body: JSON.stringify({ to }) });
+    const body = JSON.stringify({ name: 'copy' });
+    const made = await engine.request('POST', '/admin/backup', { body });
     expect(made.status).toBe(200);
+    const { to } = made.json;
     feeding = false;
     await Promise.all(feeds);
     await engine.settle();

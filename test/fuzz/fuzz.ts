@@ -38,11 +38,9 @@ export interface FuzzResult {
 
 /** Main thread's longest silence that is no fault; see HANGS_MIN. */
 const SILENCE_MS = 1_000;
-/** A busy machine makes one long silence; an input that hangs the server makes them again. */
-const HANGS_MIN = 2;
 /** Inputs under way at the same time. */
 const TOGETHER = 4;
-const ROUND_MS = 5_000;
+const ROUND_MS = 2_500;
 /** Memory may grow so far after the first minute before it counts as growing. */
 const GROWTH = 1.25;
 
@@ -52,7 +50,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   const memory = watchMemory(server);
   try {
     for (const target of options.targets) {
-      const act = await actOf(target, new Random(options.seed), server, options.folder);
+      const act = await actOf(target, server, options.folder);
       counts[target] = await runTarget(target, act, server, options);
       options.note(`fuzz: ${target}: ${counts[target]} inputs, ${server.faults.length} faults`);
     }
@@ -64,51 +62,63 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   return { faults: server.faults, counts };
 }
 
-type Act = () => Promise<void> | void;
+/** Tries one input. */
+type Act = (random: Random) => Promise<void> | void;
 
 async function runTarget(
   target: Target,
   act: Act,
   server: Watched,
-  { msEach }: FuzzOptions,
+  { seed, msEach }: FuzzOptions,
 ): Promise<number> {
   const end = performance.now() + msEach;
   let count = 0;
-  let hangs = 0;
-  while (performance.now() < end) {
-    const round = Math.min(end, performance.now() + ROUND_MS);
-    server.takeLongestMs();
-    const worker = async () => {
-      while (performance.now() < round) {
-        count += 1;
-        await act();
-        // A file target never waits: the others must run, too.
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-    };
-    await Promise.all(Array.from({ length: TOGETHER }, worker));
-    if (server.takeLongestMs() > SILENCE_MS) hangs += 1;
+  for (let round = 0; performance.now() < end; round += 1) {
+    const first = await runRound(act, server, seed + round);
+    count += first.count;
+    if (first.silentMs <= SILENCE_MS) continue;
+    // A busy machine makes one long silence; an input that holds the server makes it again.
+    const again = await runRound(act, server, seed + round);
+    if (again.silentMs <= SILENCE_MS) continue;
+    const ms = Math.round(again.silentMs);
+    server.report(`${target}: the main thread was silent for ${ms} ms, seed ${seed + round}`);
   }
-  if (hangs >= HANGS_MIN) server.report(`${target}: the main thread was silent ${hangs} times`);
   return count;
 }
 
-async function actOf(
-  target: Target,
-  random: Random,
+/** The same seed tries the same inputs, as far as the time goes. */
+async function runRound(
+  act: Act,
   server: Watched,
-  folder: string,
-): Promise<Act> {
+  seed: number,
+): Promise<{ count: number; silentMs: number }> {
+  const random = new Random(seed);
+  const end = performance.now() + ROUND_MS;
+  let count = 0;
+  server.takeLongestMs();
+  const worker = async () => {
+    while (performance.now() < end) {
+      count += 1;
+      await act(random);
+      // A file target never waits: the others must run, too.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  await Promise.all(Array.from({ length: TOGETHER }, worker));
+  return { count, silentMs: server.takeLongestMs() };
+}
+
+async function actOf(target: Target, server: Watched, folder: string): Promise<Act> {
   switch (target) {
     case 'frames': {
       const seeds = hl7Seeds();
-      return () => fuzzFrame(random, seeds, server);
+      return (random) => fuzzFrame(random, seeds, server);
     }
     case 'requests':
-      return () => fuzzRequest(random, server);
+      return (random) => fuzzRequest(random, server);
     case 'resources': {
       const seeds = resourceSeeds();
-      return () => {
+      return (random) => {
         const resource = random.pick(seeds);
         const place = `/fhir/R4/${resource.resourceType}`;
         const update = random.chance(0.5);
@@ -129,7 +139,7 @@ async function actOf(
         path: '/channels/fhir-inbound',
         type: 'application/fhir+json',
       } as const;
-      return () => fuzzDocument(random, bundleOf(random, seeds), target, server);
+      return (random) => fuzzDocument(random, bundleOf(random, seeds), target, server);
     }
     case 'records': {
       const seeds = recordSeeds();
@@ -138,16 +148,16 @@ async function actOf(
         path: '/channels/rest-inbound',
         type: 'application/json',
       } as const;
-      return () => fuzzDocument(random, random.pick(seeds), target, server);
+      return (random) => fuzzDocument(random, random.pick(seeds), target, server);
     }
     case 'channels': {
       const seeds = channelSeeds();
-      return () => fuzzChannel(random, seeds, join(folder, 'fuzzed'), server.report);
+      return (random) => fuzzChannel(random, seeds, join(folder, 'fuzzed'), server.report);
     }
     case 'mappings': {
       const examples = await loadExamples(join(projectDir(), 'mappings'));
       const files = openMappings(mappingSeeds(), examples);
-      return () => fuzzMapping(random, files, server.report);
+      return (random) => fuzzMapping(random, files, server.report);
     }
   }
 }

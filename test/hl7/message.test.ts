@@ -64,7 +64,7 @@ describe('segments', () => {
   it.each([
     ['PID|1\r', 'There is no MSH segment.'],
     ['', 'There is no MSH segment.'],
-    [`${MSH}\rsome text\r`, 'The line does not begin with a segment name.'],
+    [`${MSH}\rsome text\rPID|1\rPID|1\r`, 'The line does not begin with a segment name.'],
     [`${MSH}\r${MSH}\r`, 'A second message begins here.'],
     ['MSH\rPID|1\r', 'The field separator is missing or is a letter, digit or space.'],
     ['MSH||A\r', 'The encoding characters are missing; ^~\\& was assumed.'],

@@ -28,7 +28,7 @@ export function compile(files: Files): { set: MappingSet; faults: string[] } {
       sites.set(site, [...(sites.get(site) ?? []), source]);
     } else base.push(source);
   }
-  const compiled = compileMappings(base, sites);
+  const compiled = compileMappings(base, sites, { targets: 'any' });
   return { set: compiled.set, faults: [...faults, ...compiled.faults.map(formatFault)] };
 }
 
@@ -47,6 +47,8 @@ export const CHANNEL: Channel = {
   source: { kind: 'http', bodyBytesMax: 1_000_000 },
   timezone: 'Europe/Berlin',
   accepts: [],
+  processingIds: ['P'],
+  otherProcessing: 'refuse',
   charset: '',
   orderBy: 'PID-3.1',
   site: '',

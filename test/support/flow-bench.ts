@@ -68,6 +68,8 @@ export const ADT_CHANNEL: Channel = {
   source: DEFAULTS,
   timezone: 'UTC',
   accepts: [],
+  processingIds: ['P'],
+  otherProcessing: 'refuse',
   charset: 'UNICODE UTF-8',
   orderBy: 'PID-3.1',
   site: '',

@@ -1,12 +1,10 @@
 // /admin/keys, /admin/patients and /admin/backup: the acts that cannot be taken back, and the copy
 // that one makes before them.
-import { isAbsolute } from 'node:path';
 import type { FastifyInstance } from 'fastify';
-import { EngineError } from '../../model/errors.ts';
 import type { Principal } from '../../model/principal.ts';
 import { recordEvent } from '../../record/audit.ts';
 import { forgetPatient } from '../../record/forget.ts';
-import { rotateTenantKey } from '../../record/rotate.ts';
+import { neededRootKeys, rotateTenantKey } from '../../record/rotate.ts';
 import { type Gate, principalOf } from './gate.ts';
 import type { AdminServices } from './services.ts';
 
@@ -36,32 +34,33 @@ export function keyRoutes(app: FastifyInstance, services: AdminServices, gate: G
       return { patient: id, ...forgotten };
     },
   );
-  app.post<{ Body: { to: string } }>(
+  app.get('/keys', { onRequest: gate('keys', 'r') }, async () => {
+    return { rootKeys: await neededRootKeys(services.record) };
+  });
+  const name = { type: 'string', minLength: 1, maxLength: 200 };
+  app.post<{ Body: { name: string } }>(
     '/backup',
-    {
-      onRequest: gate('backup', 'c'),
-      schema: { body: closed({ to: { type: 'string', minLength: 1, maxLength: 4_096 } }) },
-    },
-    async (request) => {
-      const principal = principalOf(request);
-      return backUp(services, principal, request.body.to);
-    },
+    { onRequest: gate('backup', 'c'), schema: { body: closed({ name }) } },
+    async (request) => backUp(services, principalOf(request), request.body.name),
   );
 }
 
-/** The folder is on the server's machine. */
-async function backUp(services: AdminServices, principal: Principal, to: string): Promise<object> {
-  if (!isAbsolute(to)) throw new EngineError('BAD_REQUEST', 'The folder must be an absolute path.');
+/** Into the folder that the server is configured with, on its machine. */
+async function backUp(
+  services: AdminServices,
+  principal: Principal,
+  name: string,
+): Promise<object> {
   const begun = services.now();
   const event = { action: 'backup' } as const;
-  await services.backup(to).catch(async (thrown: unknown) => {
+  const made = await services.backup(name).catch(async (thrown: unknown) => {
     await recordEvent(services.record, principal, { ...event, outcome: 'failure' });
     throw thrown;
   });
   await recordEvent(services.record, principal, { ...event, outcome: 'success' });
   const ms = services.now() - begun;
   services.telemetry.emit('store.backed-up', { ms });
-  return { to, ms };
+  return { ...made, ms };
 }
 
 function closed(properties: Record<string, unknown>): Record<string, unknown> {

@@ -149,6 +149,7 @@ async function showMessage(
     issues: outcome?.issues ?? [],
     resources: outcome?.resources ?? [],
     mapHash: outcome?.mapHash ?? '',
+    ...(outcome?.repeats === undefined ? {} : { repeats: outcome.repeats }),
     ...(message.damaged === undefined ? {} : { fault: problemOf(message.damaged) }),
     /** By the maps as they are now; `mapHash` tells whether the message took the same ones. */
     explained:

@@ -6,11 +6,11 @@ import { EngineError } from '../../model/errors.ts';
 import { auditRoutes } from './audit.ts';
 import { bodyRoutes } from './bodies.ts';
 import { channelRoutes } from './channels.ts';
-import { addGate, createGate } from './gate.ts';
+import { addGate, createGate, type Gate } from './gate.ts';
 import { keyRoutes } from './keys.ts';
 import { messageRoutes } from './messages.ts';
 import type { AdminServices } from './services.ts';
-import { tokenRoutes } from './tokens.ts';
+import { type Served, tokenRoutes } from './tokens.ts';
 
 /** Register with the prefix `/admin`. */
 export async function adminApi(app: FastifyInstance, services: AdminServices): Promise<void> {
@@ -29,10 +29,15 @@ export async function adminApi(app: FastifyInstance, services: AdminServices): P
   );
   app.addHook('preValidation', async (request) => refuseUnknownNames(request));
   app.addHook('onSend', async (_request, reply) => void reply.header('cache-control', 'no-store'));
-  const gate = createGate(services);
+  const served: Served = new Map([['metrics', 'r']]);
+  const open = createGate(services);
+  const gate: Gate = (area, verb) => {
+    served.set(area, `${served.get(area) ?? ''}${verb}`);
+    return open(area, verb);
+  };
   messageRoutes(app, services, gate);
   channelRoutes(app, services, gate);
-  tokenRoutes(app, services, gate);
+  tokenRoutes(app, services, gate, served);
   auditRoutes(app, services, gate);
   bodyRoutes(app, services, gate);
   keyRoutes(app, services, gate);

@@ -21,8 +21,8 @@ export interface AdminServices {
   explain(message: OpenedMessage): Promise<PipelineOutput | null>;
   /** Tells the queue, in whichever thread it runs. */
   wake(wake: Wake): void;
-  /** Writes a consistent copy of the store into a new folder. */
-  backup(folder: string): Promise<void>;
+  /** Copies the store under that name; answers the folder and the root keys that open it. */
+  backup(name: string): Promise<{ to: string; rootKeys: string[] }>;
   /** Replaces the root key in the key file and re-wraps with it. */
   rotateRootKey(principal: Principal): Promise<{ rewrapped: number }>;
   /** Makes every thread drop what it holds of a forgotten patient. */
@@ -34,6 +34,7 @@ export interface AdminServices {
     adminBodyBytesMax: number;
     adminListMax: number;
     replayMax: number;
+    tokenLifeMs: number;
     tokenLifeMsMax: number;
     /** Time between two signed audit checkpoints. */
     checkpointIntervalMs: number;

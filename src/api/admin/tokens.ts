@@ -1,7 +1,9 @@
 // /admin/tokens: make, list, revoke. A token's text is answered once, when it is made.
 import type { FastifyInstance } from 'fastify';
 import { authorize } from '../../access/authorize.ts';
+import { INTERACTIONS } from '../../access/route.ts';
 import { parseScope, parseScopes, type Scope } from '../../access/scopes.ts';
+import { isResourceType } from '../../fhir/elements.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { Principal } from '../../model/principal.ts';
 import { createToken, listTokens, revokeToken } from '../../record/credentials.ts';
@@ -11,8 +13,8 @@ import type { AdminServices } from './services.ts';
 interface NewToken {
   scopes: string[];
   label: string;
-  /** Seconds, as in RFC 6749. */
-  expiresIn?: number;
+  /** Seconds, as in RFC 6749; null = for ever; default: tokenLifeMs. */
+  expiresIn?: number | null;
 }
 
 const NEW_TOKEN = {
@@ -25,7 +27,7 @@ const NEW_TOKEN = {
       items: { type: 'string', minLength: 1, maxLength: 200 },
     },
     label: { type: 'string', maxLength: 100, default: '' },
-    expiresIn: { type: 'integer', minimum: 1 },
+    expiresIn: { type: ['integer', 'null'], minimum: 1 },
   },
 };
 const BY_ID = {
@@ -35,7 +37,15 @@ const BY_ID = {
   },
 };
 
-export function tokenRoutes(app: FastifyInstance, services: AdminServices, gate: Gate): void {
+/** The verbs that some route of an area asks for. */
+export type Served = Map<string, string>;
+
+export function tokenRoutes(
+  app: FastifyInstance,
+  services: AdminServices,
+  gate: Gate,
+  served: Served,
+): void {
   const { record } = services;
   app.post<{ Body: NewToken }>(
     '/tokens',
@@ -44,6 +54,7 @@ export function tokenRoutes(app: FastifyInstance, services: AdminServices, gate:
       const principal = principalOf(request);
       const scopes = readScopes(request.body.scopes);
       refuseWider(principal, scopes);
+      for (const scope of scopes) refuseUseless(scope, services, served);
       const { tenant } = principal;
       const expiresAt = expiryOf(services, request.body.expiresIn);
       const grant = { tenant, scopes, label: request.body.label, expiresAt };
@@ -82,6 +93,43 @@ function readScopes(given: string[]): string[] {
   return scopes;
 }
 
+/** A scope that can never allow anything is a mistake, and better told now than at its use. */
+function refuseUseless(text: string, services: AdminServices, served: Served): void {
+  const scope = parseScope(text);
+  const reason = scope === null ? undefined : reasonAgainst(scope, services, served);
+  if (reason === undefined) return;
+  throw new EngineError('BAD_REQUEST', `The scope ${text} would allow nothing: ${reason}.`);
+}
+
+function reasonAgainst(scope: Scope, services: AdminServices, served: Served): string | undefined {
+  switch (scope.kind) {
+    case 'fhir':
+      if (scope.context === 'patient') return NO_PATIENT;
+      if (scope.resource !== '*' && !isResourceType(scope.resource)) {
+        return `${scope.resource} is no FHIR R4 resource type`;
+      }
+      return share(scope.verbs, FHIR_VERBS) ? undefined : `served are the verbs ${FHIR_VERBS}`;
+    case 'channel': {
+      const names = services.channels().map((one) => one.channel.name);
+      if (scope.name === '*' || names.includes(scope.name)) return undefined;
+      return `there is no such channel, but ${names.join(', ')}`;
+    }
+    case 'admin': {
+      if (scope.area === '*') return undefined;
+      const verbs = served.get(scope.area);
+      if (verbs === undefined) return `the areas are ${[...served.keys()].sort().join(', ')}`;
+      return share(scope.verbs, verbs) ? undefined : `that area has the verbs ${verbs}`;
+    }
+  }
+}
+
+function share(some: string, others: string): boolean {
+  return [...some].some((verb) => others.includes(verb));
+}
+
+const NO_PATIENT = 'a token names no patient; use system/';
+const FHIR_VERBS = [...new Set(Object.values(INTERACTIONS))].join('');
+
 /** Nobody hands out more than he holds himself. */
 function refuseWider(principal: Principal, scopes: readonly string[]): void {
   for (const text of scopes) {
@@ -105,10 +153,12 @@ function holds(principal: Principal, scope: Scope): boolean {
   });
 }
 
-function expiryOf(services: AdminServices, seconds: number | undefined): number | null {
-  if (seconds === undefined) return null;
-  if (seconds * 1_000 <= services.limits.tokenLifeMsMax) return services.now() + seconds * 1_000;
-  const most = Math.floor(services.limits.tokenLifeMsMax / 1_000);
+function expiryOf(services: AdminServices, given: number | null | undefined): number | null {
+  if (given === null) return null;
+  const { tokenLifeMs, tokenLifeMsMax } = services.limits;
+  const seconds = given ?? Math.min(tokenLifeMs, tokenLifeMsMax) / 1_000;
+  if (seconds * 1_000 <= tokenLifeMsMax) return services.now() + seconds * 1_000;
+  const most = Math.floor(tokenLifeMsMax / 1_000);
   throw new EngineError('BAD_REQUEST', `A token may live at most ${most} seconds.`);
 }
 

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { patientCompartment } from '../../fhir/compartment.ts';
 import { outcomeOfIssues } from '../../fhir/outcome.ts';
+import { reservedFault } from '../../fhir/reserved.ts';
 import { validateResource } from '../../fhir/validate.ts';
 import { EngineError } from '../../model/errors.ts';
 import { hasErrors, type Issue } from '../../model/issue.ts';
@@ -25,6 +26,7 @@ export async function handleCreate(
     throw new EngineError('BAD_REQUEST', 'If-None-Exist is not served yet; nothing was created.');
   }
   const resource = takeBody(request.body, type);
+  refuseReserved(resource);
   const issues = validateResource(resource);
   if (hasErrors(issues)) return sendIssues(reply, statusOf(issues), issues);
   await keepWithin(context, admitted, 'c', resource);
@@ -42,6 +44,7 @@ export async function handleUpdate(
   checkFormat(request.headers.accept, urlParameters(request).get('_format'));
   const admitted = admittedOf(context, request);
   const resource = takeBody(request.body, type);
+  refuseReserved(resource);
   if (resource.id !== checkId(id)) {
     throw new EngineError('BAD_REQUEST', 'The id of the resource is not the id of the URL.');
   }
@@ -64,6 +67,12 @@ function takeBody(body: unknown, type: string): Resource {
     throw new EngineError('BAD_REQUEST', `The body must be a ${type}, as the URL says.`);
   }
   return resource;
+}
+
+/** Throws FORBIDDEN for what Artery alone writes. */
+function refuseReserved(resource: Resource): void {
+  const fault = reservedFault(resource);
+  if (fault !== '') throw new EngineError('FORBIDDEN', fault);
 }
 
 /** 400 when it is no R4 resource at all, 422 when it is one that breaks a rule. */
