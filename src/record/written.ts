@@ -20,10 +20,13 @@ interface Named extends ResourceRef {
   digest: string | undefined;
 }
 
-/** State in which an entry leaves its message. */
-const STATE_AFTER: Partial<Record<string, (entry: AuditEntry) => MessageState>> = tableOf({
-  receive: ({ outcome }: AuditEntry): MessageState =>
-    outcome === 'success' ? 'received' : 'set-aside',
+type StateAfter = (entry: AuditEntry) => MessageState | undefined;
+/** State in which an entry leaves its message; a reused id is counted at one that is there. */
+const STATE_AFTER: Partial<Record<string, StateAfter>> = tableOf({
+  receive: ({ outcome, detail }: AuditEntry): MessageState | undefined => {
+    if (detail === 'id-reused') return undefined;
+    return outcome === 'success' ? 'received' : 'set-aside';
+  },
   transform: (): MessageState => 'processed',
   'set-aside': (): MessageState => 'set-aside',
   replay: (): MessageState => 'received',
