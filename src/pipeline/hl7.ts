@@ -14,14 +14,15 @@ import { type Mapped, refuse } from './step.ts';
 
 /** Parses, checks and maps one message. */
 export function mapHl7(
-  { raw, channel }: PipelineInput,
+  { raw, channel, envelope }: PipelineInput,
   maps: SiteMaps,
   context: MapContext,
 ): Mapped {
   const decoded = decodeMessage(raw, channel.charset || undefined);
   const received = parseMessage(decoded.text);
   const { message, issues: replaced } = replaceControls(received);
-  const issues: Issue[] = [...decoded.issues, ...message.issues, ...replaced];
+  const batch = envelope.batch ?? [];
+  const issues: Issue[] = [...batch, ...decoded.issues, ...message.issues, ...replaced];
   if (hasErrors(issues)) return refuse(...issues);
   issues.push(...noteHeader(message));
   const found = findMap(message, maps);
