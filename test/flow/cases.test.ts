@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import type { TestEngine } from '../support/engine.ts';
+import type { Json, TestEngine } from '../support/engine.ts';
 import { newFolder, openTestEngine, removeFolders } from '../support/engine.ts';
 import { adt } from '../support/messages.ts';
 
@@ -97,12 +97,12 @@ describe('a batch', () => {
     const { messages } = await engine.get('/admin/messages');
     expect(messages).toHaveLength(6);
     // The mismatch is an issue of the first message of each batch.
-    const issues = await Promise.all(
-      messages.map(
-        async ({ id }: { id: string }) => (await engine?.get(`/admin/messages/${id}`)).issues,
-      ),
+    const { get } = engine;
+    const shown: { issues: Json[] }[] = await Promise.all(
+      messages.map(({ id }: Json) => get(`/admin/messages/${id}`)),
     );
-    const told = issues.flat().filter(({ at }) => at === 'BTS-1');
+    const issues = shown.flatMap((each) => each.issues);
+    const told = issues.filter(({ at }) => at === 'BTS-1');
     expect(told).toHaveLength(2);
     expect(told[0]).toMatchObject({ severity: 'warning' });
   });
