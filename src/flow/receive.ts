@@ -9,8 +9,11 @@ import {
   acknowledgeHl7,
   answerJson,
   expectsApplicationAnswer,
+  peekBatchHeader,
   type Ruling,
   readHeader,
+  shortName,
+  writeBatchAnswer,
 } from '../pipeline/acknowledge.ts';
 import {
   type IntakeContext,
@@ -74,9 +77,9 @@ export function createReceive(options: ReceiveOptions): Receive {
     }
     const rulings = await store(items, received, channel, storing);
     report(items, rulings, channel, performance.now() - begun, options.telemetry);
-    return channel.format === 'hl7v2'
-      ? answerHl7(items, rulings, channel, options)
-      : answerHttp(items, rulings, channel);
+    if (channel.format !== 'hl7v2') return answerHttp(items, rulings, channel);
+    const answer = answerHl7(items, rulings, channel, options);
+    return channel.batchAnswer === 'batch' ? inOneBatch(answer, received, items, options) : answer;
   };
 }
 
@@ -235,6 +238,30 @@ function answerHl7(
   };
   if (later.length > 0) answer.later = Promise.all(later).then((answers) => answers.flat());
   return answer;
+}
+
+/** A batch of answers to a batch; what follows later (enhanced mode) is a batch of its own. */
+function inOneBatch(
+  answer: Answer,
+  { bytes, at }: Received,
+  items: IntakeItem[],
+  options: ReceiveOptions,
+): Answer {
+  const header = peekBatchHeader(bytes);
+  if (header === undefined) return answer;
+  const notes = (items[0]?.envelope.batch ?? []).map((issue) => `${issue.at}: ${issue.text}`);
+  const wrap = (frames: Uint8Array[]): Uint8Array[] => {
+    const controlId = shortName(options.newId(at));
+    const context = { at: new Date(at).toISOString(), controlId, notes };
+    const batch = writeBatchAnswer(header, frames, context);
+    return batch === undefined ? [] : [batch];
+  };
+  const { later } = answer;
+  return {
+    ...answer,
+    frames: wrap(answer.frames ?? []),
+    ...(later === undefined ? {} : { later: later.then(wrap) }),
+  };
 }
 
 /** Enhanced mode: the application's answer tells what became of the message (section 2.9.3.2). */

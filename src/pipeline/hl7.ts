@@ -14,7 +14,7 @@ import { type Mapped, type PipelineLimits, refuse } from './step.ts';
 
 /** Parses, checks and maps one message. */
 export function mapHl7(
-  { raw, channel }: PipelineInput,
+  { raw, channel, envelope }: PipelineInput,
   maps: SiteMaps,
   context: MapContext,
   limits: PipelineLimits,
@@ -26,7 +26,8 @@ export function mapHl7(
     repetitions: limits.repetitionsMax,
   });
   const { message, issues: replaced } = replaceControls(received);
-  const issues: Issue[] = [...decoded.issues, ...message.issues, ...replaced];
+  const batch = envelope.batch ?? [];
+  const issues: Issue[] = [...batch, ...decoded.issues, ...message.issues, ...replaced];
   if (hasErrors(issues)) return refuse(...issues);
   issues.push(...noteHeader(message));
   const found = findMap(message, maps);

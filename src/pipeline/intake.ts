@@ -74,7 +74,9 @@ function readHl7(bytes: Uint8Array, context: IntakeContext): IntakeItem[] {
   const orderBy = parsePath(context.channel.orderBy);
   return batch.messages.map(({ start, end }, index) => {
     const item = readHl7Message(bytes.subarray(start, end), orderBy, context);
-    return index === 0 ? { ...item, issues: [...batch.issues, ...item.issues] } : item;
+    if (index > 0 || batch.issues.length === 0) return item;
+    const envelope = { ...item.envelope, batch: batch.issues };
+    return { ...item, envelope, issues: [...batch.issues, ...item.issues] };
   });
 }
 
