@@ -15,7 +15,13 @@ import {
   shortName,
   writeBatchAnswer,
 } from '../pipeline/acknowledge.ts';
-import { type IntakeContext, type IntakeItem, isNoise, readIntake } from '../pipeline/intake.ts';
+import {
+  type IntakeContext,
+  type IntakeItem,
+  type IntakeLimits,
+  isNoise,
+  readIntake,
+} from '../pipeline/intake.ts';
 import type { Queue } from '../queue/port.ts';
 import { acceptMessages, type Receipt } from '../record/accept.ts';
 import type { ClinicalRecord } from '../record/context.ts';
@@ -40,7 +46,7 @@ export interface ReceiveOptions {
   /** Resolves when the message reached its end; undefined when that took too long. */
   finished(id: string): Promise<Finished | undefined>;
   serves?: IntakeContext['serves'];
-  limits: { waitingMax: number; batchMessagesMax: number; jsonDepthMax: number };
+  limits: IntakeLimits & { waitingMax: number };
 }
 
 type Storing = ReceiveOptions & { accept: Accept };

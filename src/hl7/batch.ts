@@ -40,7 +40,7 @@ function isSingle(buffer: Buffer): boolean {
 
 const MARKS = ['\rMSH', '\nMSH', '\x0bMSH', 'BTS', 'FTS', 'BHS', 'FHS'];
 const STRAY_MAX = 20;
-const ISSUES_MAX = 100;
+const BATCH_ISSUES_MAX = 100;
 
 class Splitter {
   private readonly messagesMax: number;
@@ -142,7 +142,7 @@ class Splitter {
   }
 
   private warn(at: string, text: string): void {
-    if (this.issues.length >= ISSUES_MAX) return;
+    if (this.issues.length >= BATCH_ISSUES_MAX) return;
     this.issues.push(issueAt(at, 'warning', 'structure', text));
   }
 }
