@@ -53,8 +53,8 @@ export function answerOnSocket(
     'Content-Length': String(Buffer.byteLength(text)),
     Connection: 'close',
   }).map(([name, value]) => `${name}: ${value}`);
-  const head = `HTTP/1.1 ${http} ${STATUS_TEXT[http] ?? 'Refused'}\r\n${lines.join('\r\n')}\r\n\r\n`;
-  socket.end(head + text, () => socket.destroy());
+  const head = [`HTTP/1.1 ${http} ${STATUS_TEXT[http] ?? 'Refused'}`, ...lines].join('\r\n');
+  socket.end(`${head}\r\n\r\n${text}`, () => socket.destroy());
 }
 
 const STATUS_TEXT: Record<number, string> = tableOf({
