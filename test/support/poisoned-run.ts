@@ -1,5 +1,6 @@
-// The pipeline, but for messages of a patient named Poison, which end the process, Poison-exit, which
-// end their thread, and Poison-loop, which never come to an end. It takes the place of pipeline/run.ts in a test's own process.
+// The pipeline, but for messages of a patient named Poison, which end the process, Poison-exit,
+// which end their thread, and Poison-loop, which never come to an end. It takes the place of
+// pipeline/run.ts in a test's own process.
 import { runPipeline as run } from '../../src/pipeline/run.ts';
 
 export function runPipeline(...given: Parameters<typeof run>): ReturnType<typeof run> {
