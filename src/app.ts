@@ -178,7 +178,7 @@ async function openFlow(
   if (options.roles.includes('work')) {
     work = await startWorkLink({
       ...{ config, rootKeys, channels: loaded.channels, telemetry },
-      seat: engine.seat(),
+      seat: () => engine.seat(),
       finished: line.finished,
       died: () => process.kill(process.pid, 'SIGTERM'),
     });
@@ -318,6 +318,7 @@ async function openSurfaces(
   if (options.roles.includes('api')) {
     await fastify.register(fhirApi, {
       ...{ prefix: '/fhir/R4', record, authenticate, limits, telemetry, version },
+      baseUrl: config.publicUrl === '' ? '' : `${config.publicUrl}/fhir/R4`,
     });
   }
   const admin = createAdminServices({

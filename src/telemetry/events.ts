@@ -189,17 +189,25 @@ export const EVENTS = tableOf({
   'patient.forgotten': row('warn', 'The key of a patient was destroyed.', { id: 'id' }, []),
   // access
   'access.denied': byStranger(
-    row('warn', 'A request was denied.', { code: 'code', status: 'count' }, ['code']),
+    row('warn', 'A request was denied.', { code: 'code', status: 'count', request: 'request' }, [
+      'code',
+    ]),
   ),
   'request.failed': row(
     'error',
     'A request failed in Artery itself.',
-    { code: 'code', places: 'places' },
+    { code: 'code', places: 'places', request: 'request' },
     ['code'],
   ),
   'task.failed': row('error', 'A background task failed.', { code: 'code', places: 'places' }, [
     'code',
   ]),
+  'work.silent': row(
+    'error',
+    'The work thread told nothing for too long: it was ended, and another one is started.',
+    { ms: 'ms' },
+    [],
+  ),
   'log.suppressed': row(
     'warn',
     'Lines of an event were not logged: there were too many in a minute. Its counter has them all.',
