@@ -56,10 +56,10 @@ export class HttpConnections {
 
   #take(socket: Socket): void {
     const peer = peerOf(socket.remoteAddress);
-    const { httpConnectionsMax, httpPeerConnectionsMax } = this.#limits;
+    const limits = this.#limits;
     const own = this.#peers.get(peer) ?? new Map<string, Connection>();
-    const isPeerFull = own.size >= httpPeerConnectionsMax;
-    if (isPeerFull || this.#all.size >= httpConnectionsMax) {
+    const isPeerFull = own.size >= limits.httpPeerConnectionsMax;
+    if (isPeerFull || this.#all.size >= limits.httpConnectionsMax) {
       this.#closed += 1;
       const from = isPeerFull ? own : this.#greediest(own);
       if (!this.#closeOldestIdle(from)) {
