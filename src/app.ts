@@ -8,6 +8,8 @@ import { type Authenticate, createAuthenticate } from './api/authenticate.ts';
 import { fhirApi } from './api/fhir/plugin.ts';
 import { createServer } from './api/server.ts';
 import { createAdminServices } from './assembly/admin-services.ts';
+import { createAnchorDelivery } from './assembly/anchor-delivery.ts';
+import { anchorDestinations } from './assembly/anchor-destinations.ts';
 import { createBackup } from './assembly/backups.ts';
 import { createChannelDoor } from './assembly/channel-door.ts';
 import { startCheckpoints } from './assembly/checkpoints.ts';
@@ -132,7 +134,9 @@ async function openBase(
   const intervalMs = limits.checkpointIntervalMs;
   // Of many processes, those that work sign; a process alone signs whatever it does.
   if (config.cluster === null || options.roles.includes('work')) {
-    const checkpoints = startCheckpoints({ record, dataDir, intervalMs, telemetry });
+    const destinations = anchorDestinations(config.anchorsTo);
+    const delivery = createAnchorDelivery({ dataDir, destinations, telemetry });
+    const checkpoints = startCheckpoints({ record, dataDir, intervalMs, telemetry, delivery });
     closers.push(() => checkpoints.close());
   }
   const probe = probeStore(store, telemetry);

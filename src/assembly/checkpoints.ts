@@ -2,28 +2,38 @@
 // outside the database: who cuts off the end of the log must then also forge that file.
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { toEngineError } from '../model/errors.ts';
 import { checkpointAudit } from '../record/audit.ts';
 import type { ClinicalRecord } from '../record/context.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 import { placesOf } from '../telemetry/fields.ts';
+import type { AnchorDelivery } from './anchor-delivery.ts';
 
 export function anchorsFile(dataDir: string): string {
   return join(dataDir, 'audit', 'anchors.jsonl');
 }
+
+/** How long a stop waits for the last signature to be sent on. */
+const CLOSE_WAIT_MS = 3_000;
 
 interface Options {
   record: ClinicalRecord;
   dataDir: string;
   intervalMs: number;
   telemetry: Telemetry;
+  /** Sends the signatures on to other places. */
+  delivery?: AnchorDelivery;
 }
 
 /** The first signature is made after one interval; `close` makes the last one. */
 export function startCheckpoints(options: Options): { close(): Promise<void> } {
   let running: Promise<void> = Promise.resolve();
+  let delivering: Promise<void> = Promise.resolve();
   const sign = () => {
     running = running.then(() => signTenants(options));
+    // Never waited for by the next signature: a destination may be slow.
+    delivering = running.then(() => options.delivery?.deliver());
     return running;
   };
   const timer = setInterval(() => void sign(), options.intervalMs);
@@ -31,6 +41,8 @@ export function startCheckpoints(options: Options): { close(): Promise<void> } {
     async close() {
       clearInterval(timer);
       await sign();
+      // What is not sent by then is sent after the next start.
+      await Promise.race([delivering, sleep(CLOSE_WAIT_MS, undefined, { ref: false })]);
     },
   };
 }

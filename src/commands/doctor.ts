@@ -4,6 +4,7 @@ import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
+import { type AnchorDestination, anchorDestinations } from '../assembly/anchor-destinations.ts';
 import { loadRootKeys } from '../assembly/root-keys.ts';
 import { type LoadedChannels, loadChannels } from '../config/channels.ts';
 import type { Config } from '../config/config.ts';
@@ -41,6 +42,7 @@ async function examine(call: Call<{ bodies?: boolean }>): Promise<ExitCode | und
     checkChannels(loaded),
     await checkMappings(config),
     ...(await checkServers(config)),
+    ...(await checkAnchors(config)),
     ...(await checkPorts(config, loaded)),
   ];
   // What a start needs is missing: nothing can be opened.
@@ -157,6 +159,26 @@ async function checkStored(call: Call<unknown>, config: Config): Promise<Check[]
     failed('stored records', `${bodiesText(report)} Restore them from a backup`),
     ...report.names.map((name) => failed('damaged', name)),
   ];
+}
+
+/** Each destination of ARTERY_ANCHORS_TO is reached, and gets nothing. */
+async function checkAnchors({ anchorsTo }: Config): Promise<Check[]> {
+  let destinations: AnchorDestination[];
+  try {
+    destinations = anchorDestinations(anchorsTo);
+  } catch (thrown) {
+    return [failed('anchors', thrown instanceof Error ? thrown.message : 'wrong')];
+  }
+  return Promise.all(
+    destinations.map(async ({ name, check }) => {
+      try {
+        await check();
+        return ok('anchors', name);
+      } catch {
+        return failed('anchors', `${name} cannot be reached or written: mend it, or the setting`);
+      }
+    }),
+  );
 }
 
 /** The cluster engine's, where it is set. */

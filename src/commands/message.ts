@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Issue } from '../model/issue.ts';
-import type { WrittenResource } from '../model/message.ts';
+import type { MessageOutcome, WrittenResource } from '../model/message.ts';
 import type { FieldAccount } from '../model/resource.ts';
 import { act, type Call, columns, example, wholeNumber } from './call.ts';
 import { withServer } from './connection.ts';
@@ -40,6 +40,7 @@ interface Shown extends Head {
   history?: EarlierLife[];
   resources: WrittenResource[];
   mapHash: string;
+  repeats?: MessageOutcome['repeats'];
   /** The body or the outcome is stored but does not open. */
   fault?: { code: string; detail: string };
   explained: { mapHash: string; issues: Issue[]; accounts: FieldAccount[] } | null;
@@ -137,6 +138,7 @@ function describe(shown: Shown): string {
     ['Control id', shown.controlId],
     ['Received', `${shown.receivedAt} (${shown.bytes} bytes)`],
     ['State', `${shown.state} since ${shown.changedAt}, ${shown.attempts} attempts`],
+    ...describeRepeats(shown),
     ['Patient', shown.patient ?? '-'],
     ['Map', shown.mapHash.slice(0, 16) || '-'],
   ]);
@@ -160,6 +162,13 @@ function earlierRow(life: EarlierLife): string[] {
   const issues = (life.issues ?? []).map(({ at, text }) => `${at} ${text}`).join('; ');
   const what = `revision ${life.revision} ${life.state ?? 'forgotten'}`;
   return [what, `${act} ${life.at}`, `by ${life.who}`, life.reason || '-', issues || '-'];
+}
+
+/** The same bytes came again under a control id that another message had. */
+function describeRepeats({ repeats, receivedAt }: Shown): string[][] {
+  if (repeats === undefined) return [];
+  const times = `${repeats.count + 1} times, first ${receivedAt}, last ${repeats.lastAt}`;
+  return [['Received', times]];
 }
 
 function describeFields(shown: Shown, explained: NonNullable<Shown['explained']>): string[] {

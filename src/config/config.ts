@@ -26,6 +26,8 @@ export interface Config {
   readonly rootKeyFile: string;
   /** Absolute. Backups are made in it, each under its name. */
   readonly backupDir: string;
+  /** Text of ARTERY_ANCHORS_TO, '' = nowhere. It may hold passwords. */
+  readonly anchorsTo: string;
   /** The servers of the cluster engine; null = the embedded engine. Both hold passwords. */
   readonly cluster: { readonly mongodbUrl: string; readonly redisUrl: string } | null;
   readonly limits: Limits;
@@ -85,6 +87,7 @@ function freezeConfig(values: Record<string, unknown>, environment: Environment)
     mappingsDir: resolve(projectDir(), text('ARTERY_MAPPINGS_DIR')),
     host: text('ARTERY_HOST'),
     httpPort: Number(values.ARTERY_HTTP_PORT),
+    anchorsTo: String(values.ARTERY_ANCHORS_TO ?? ''),
     logLevel: text('ARTERY_LOG_LEVEL') as LogLevel,
     rootKey: values.ARTERY_ROOT_KEY === undefined ? null : text('ARTERY_ROOT_KEY'),
     rootKeyFile: resolve(text('ARTERY_ROOT_KEY_FILE') || join(dataDir, 'keys', 'root.key')),

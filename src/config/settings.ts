@@ -86,6 +86,20 @@ export const SETTINGS: readonly Setting[] = Object.freeze([
     secret: false,
   },
   {
+    name: 'ARTERY_ANCHORS_TO',
+    about:
+      'Where signatures of the audit log go beside the data folder, divided by blanks: an ' +
+      'absolute folder, `https://…`, `syslog+tcp://host:601`, `syslog+udp://host:514`.',
+    schema: {
+      type: 'string',
+      maxLength: 4_096,
+      pattern: '^\\S+( \\S+)*$',
+      expected: 'folders and addresses, divided by one blank',
+    },
+    default: undefined,
+    secret: true,
+  },
+  {
     name: 'MONGODB_URL',
     about:
       'MongoDB of the cluster engine, a replica set or a mongos: `mongodb://…`. With REDIS_URL, ' +

@@ -189,7 +189,7 @@ function rulingOf(item: IntakeItem, receipt?: Receipt): Ruling {
   if (receipt?.kind === 'id-reused') {
     const text = 'Another message with this control id was received before; this one is set aside.';
     const issue: Issue = { severity: 'error', code: 'duplicate', at: 'MSH-10', text };
-    return { id, receivedAt, verdict: 'error', issues: [issue] };
+    return { ...receipt.kept, verdict: 'error', issues: [issue] };
   }
   return { id, receivedAt, verdict, issues };
 }

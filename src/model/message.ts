@@ -36,6 +36,8 @@ export interface MessageOutcome {
   resources: WrittenResource[];
   /** SHA-256 (hex) of the compiled map that was used; '' where no map was reached. */
   mapHash: string;
+  /** Set aside for a reused control id: how often the same bytes came again, and when last. */
+  repeats?: { count: number; lastAt: string };
 }
 
 export interface WrittenResource {

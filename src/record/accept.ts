@@ -5,7 +5,7 @@ import { EngineError } from '../model/errors.ts';
 import type { Issue } from '../model/issue.ts';
 import type { Envelope, MessageState } from '../model/message.ts';
 import type { Principal } from '../model/principal.ts';
-import type { AuditDraft, Conflict, IntakeRow, IntakeWrite } from '../store/port.ts';
+import type { AuditDraft, Conflict, IntakeRow, IntakeWrite, Transition } from '../store/port.ts';
 import { AttemptKeys, retryConflicts } from './commit.ts';
 import type { ClinicalRecord } from './context.ts';
 import { DamagedRecord } from './damage.ts';
@@ -14,10 +14,12 @@ import {
   emptyOutcome,
   openOutcome,
   orderingToken,
+  reuseToken,
   sealMessage,
   sealOutcome,
   subjectCompartment,
 } from './message-body.ts';
+import { countRepeats, findKept, ID_REUSED, type KeptRow, withRepeats } from './reused-ids.ts';
 import type { TenantKeys } from './tenant-keys.ts';
 import { actor } from './trail.ts';
 
@@ -39,8 +41,13 @@ export type Receipt =
     }
   /** Same channel, sender and control id, same bytes: nothing was stored, answer as the first. */
   | { kind: 'duplicate'; first: FirstMessage }
-  /** Same channel, sender and control id, other bytes: stored set-aside. */
-  | { kind: 'id-reused'; seq: number; first: FirstMessage };
+  /** Same channel, sender and control id, other bytes: kept once, set aside, as `kept`. */
+  | {
+      kind: 'id-reused';
+      seq: number;
+      first: FirstMessage;
+      kept: Pick<FirstMessage, 'id' | 'receivedAt'>;
+    };
 
 export interface FirstMessage {
   id: string;
@@ -60,14 +67,13 @@ interface Prepared {
   dedupe: string | null;
   digest: string;
   first: (FirstMessage & { digest: string }) | null;
+  /** The id is reused: the stored row of this content, once it is known. */
+  kept: KeptRow | null;
+  /** The id is reused: the earliest of this batch with this content, often itself. */
+  lead: Prepared | null;
+  /** Of a lead: how many of this batch repeat it, and when the last one came. */
+  repeats: { times: number; lastAt: string };
 }
-
-const ID_REUSED: Issue = {
-  severity: 'error',
-  code: 'duplicate',
-  at: 'MSH-10',
-  text: 'Another message with other content was received under this control id before.',
-};
 
 /**
  * Stores all items in one commit; durable when the promise resolves, one receipt per item in
@@ -101,6 +107,9 @@ function prepare(tenant: TenantKeys, arrival: Arrival): Prepared {
     dedupe: dedupeToken(tenant, envelope),
     digest: tenant.blinder.digest('message', raw),
     first: null,
+    kept: null,
+    lead: null,
+    repeats: { times: 0, lastAt: envelope.receivedAt },
   };
 }
 
@@ -133,23 +142,64 @@ async function commitArrivals(
   principal: Principal,
   prepared: Prepared[],
 ): Promise<Receipt[]> {
+  markLeads(prepared);
   const keys = new AttemptKeys(record, tenant.tenant);
   const intake: IntakeWrite[] = [];
+  const transitions: Transition[] = [];
+  const stored = new Map<Prepared, number>();
   for (const each of prepared) {
-    if (!isDuplicate(each)) intake.push(await sealArrival(record, tenant, keys, each));
+    if (isDuplicate(each) || (each.lead !== null && each.lead !== each)) continue;
+    if (each.kept === null) {
+      stored.set(each, intake.length);
+      intake.push(await sealArrival(record, tenant, keys, each));
+    } else {
+      transitions.push(...(await countAgain(record, tenant, keys, each, each.kept)));
+    }
   }
   const audit = prepared.map((each) => draftEntry(record, principal, each));
-  const unit = { tenant: tenant.tenant, intake, keys: keys.writes(), audit };
+  const unit = { tenant: tenant.tenant, intake, transitions, keys: keys.writes(), audit };
   const { intakeSeqs } = await record.store.commit(unit);
   keys.keep();
-  let stored = 0;
   return prepared.map((each) => {
     if (isDuplicate(each)) return { kind: 'duplicate', first: firstOf(each) };
-    const seq = intakeSeqs[stored] ?? 0;
-    stored += 1;
-    if (each.first !== null) return { kind: 'id-reused', seq, first: firstOf(each) };
-    return { kind: 'accepted', seq, orderingKey: each.orderingKey };
+    const lead = each.lead ?? each;
+    const seq = lead.kept?.row.seq ?? intakeSeqs[stored.get(lead) ?? 0] ?? 0;
+    if (each.first === null) return { kind: 'accepted', seq, orderingKey: each.orderingKey };
+    return { kind: 'id-reused', seq, first: firstOf(each), kept: keptOf(lead) };
   });
+}
+
+/** Of those in one batch that reuse an id with the same content, the earliest is kept. */
+function markLeads(prepared: Prepared[]): void {
+  const leads = new Map<string, Prepared>();
+  for (const each of prepared) {
+    const { receivedAt } = each.arrival.envelope;
+    each.repeats = { times: 0, lastAt: receivedAt };
+    each.lead = null;
+    if (each.first === null || isDuplicate(each)) continue;
+    const content = `${each.dedupe}|${each.digest}`;
+    const lead = leads.get(content);
+    each.lead = lead ?? each;
+    if (lead === undefined) leads.set(content, each);
+    else lead.repeats = { times: lead.repeats.times + 1, lastAt: receivedAt };
+  }
+}
+
+function countAgain(
+  record: ClinicalRecord,
+  tenant: TenantKeys,
+  keys: AttemptKeys,
+  { arrival, repeats }: Prepared,
+  kept: KeptRow,
+): Promise<Transition[]> {
+  const compartment = subjectCompartment(tenant, arrival.envelope);
+  const { times, lastAt } = repeats;
+  return countRepeats(record, tenant, keys, kept, { compartment, times: times + 1, lastAt });
+}
+
+function keptOf({ kept, arrival }: Prepared): Pick<FirstMessage, 'id' | 'receivedAt'> {
+  if (kept === null) return { id: arrival.envelope.id, receivedAt: arrival.envelope.receivedAt };
+  return { id: kept.row.id, receivedAt: new Date(kept.row.receivedAt).toISOString() };
 }
 
 function isDuplicate({ first, digest }: Prepared): boolean {
@@ -173,6 +223,9 @@ async function sealArrival(
   const reused = each.first !== null;
   const issues = reused ? [ID_REUSED, ...each.arrival.issues] : each.arrival.issues;
   const state = reused ? 'set-aside' : verdict;
+  const { times, lastAt } = each.repeats;
+  const outcome = withRepeats(emptyOutcome(issues), times, lastAt);
+  const { dedupe, digest } = each;
   return {
     id: envelope.id,
     channel: envelope.channel,
@@ -180,10 +233,10 @@ async function sealArrival(
     receivedAt: Date.parse(envelope.receivedAt),
     state,
     orderingKey: each.orderingKey,
-    dedupe: reused ? null : each.dedupe,
-    digest: each.digest,
+    dedupe: reused && dedupe !== null ? reuseToken(tenant, dedupe, digest) : dedupe,
+    digest,
     body: sealMessage(record, key, envelope, raw),
-    detail: state === 'received' ? null : sealOutcome(record, key, envelope, emptyOutcome(issues)),
+    detail: state === 'received' ? null : sealOutcome(record, key, envelope, outcome),
   };
 }
 
@@ -196,7 +249,7 @@ function draftEntry(record: ClinicalRecord, principal: Principal, each: Prepared
     outcome: duplicate || kept ? 'success' : 'failure',
     ...actor(principal),
     channel: envelope.channel,
-    message: duplicate ? firstOf(each).id : envelope.id,
+    message: duplicate ? firstOf(each).id : keptOf(each.lead ?? each).id,
     input: each.digest,
     ...(duplicate || kept ? {} : { detail: each.first === null ? 'set-aside' : 'id-reused' }),
   });
@@ -210,21 +263,35 @@ async function markKnown(
   prepared: Prepared[],
   conflict: Conflict,
 ): Promise<void> {
-  if (conflict.kind !== 'duplicate-message') return;
-  const found = await Promise.all(
-    prepared.map(async (each) => {
-      if (each.dedupe === null) return false;
-      const filter = { dedupe: each.dedupe };
-      const [row] = await record.store.intake.list(tenant.tenant, filter, 1);
-      if (row === undefined) return false;
-      const fresh = each.first === null;
-      // A twin too: the one before it in the batch turns out not to be the first.
-      each.first = await tellFirst(record, tenant.tenant, row);
-      return fresh;
-    }),
-  );
-  if (found.includes(true)) return;
+  // A transition: another counted a repeat in the same row, or an operator replayed it.
+  if (conflict.kind !== 'duplicate-message' && conflict.kind !== 'transition') return;
+  const found = await Promise.all(prepared.map((each) => markOne(record, tenant, each)));
+  if (conflict.kind === 'transition' || found.includes(true)) return;
   throw new EngineError('INTERNAL', `The message id ${conflict.id} was given twice.`);
+}
+
+/** True when something is known of it that was not before. */
+async function markOne(
+  record: ClinicalRecord,
+  tenant: TenantKeys,
+  each: Prepared,
+): Promise<boolean> {
+  const { dedupe, digest } = each;
+  if (dedupe === null) return false;
+  const [row] = await record.store.intake.list(tenant.tenant, { dedupe }, 1);
+  if (row === undefined) return false;
+  const fresh = each.first === null || (each.kept === null && each.first.id !== row.id);
+  // A twin too: the one before it in the batch turns out not to be the first.
+  each.first = await tellFirst(record, tenant.tenant, row);
+  if (isDuplicate(each)) return fresh;
+  const kept = await findKept(record, tenant, dedupe, digest);
+  if (kept === undefined) return fresh;
+  const known = each.kept !== null;
+  each.kept = kept;
+  // Replayed since, by an operator: the same bytes have been taken.
+  const taken = kept.row.state !== 'set-aside';
+  if (taken) each.first = { ...(await tellFirst(record, tenant.tenant, kept.row)), digest };
+  return fresh || !known;
 }
 
 async function tellFirst(

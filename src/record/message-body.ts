@@ -50,6 +50,12 @@ export function dedupeToken(tenant: TenantKeys, envelope: Envelope): string | nu
   return tenant.blinder.digest('dedupe', parts).slice(0, DEDUPE_HEX);
 }
 
+/** Blind token of one content under a control id that another content had before. */
+export function reuseToken(tenant: TenantKeys, dedupe: string, digest: string): string {
+  const parts = joinParts(['reused', dedupe, digest]);
+  return tenant.blinder.digest('dedupe', parts).slice(0, DEDUPE_HEX);
+}
+
 /**
  * length of the envelope (u32 BE) | envelope as JSON, with the message's history where it has one |
  * raw bytes, sealed for this message only.

@@ -95,7 +95,10 @@ export interface IntakeWrite {
   state: 'received' | 'set-aside';
   /** Blind token of the ordering key; work of one key is done in arrival order. */
   orderingKey: string;
-  /** Blind token of (channel, sender, MSH-10); null = the message has no id of its own. */
+  /**
+   * Blind token of (channel, sender, MSH-10), with the content where another content had it before;
+   * null = the message has no id of its own.
+   */
   dedupe: string | null;
   /** Keyed digest of the raw bytes, hex. */
   digest: string;

@@ -172,6 +172,12 @@ export const EVENTS = tableOf({
     [],
   ),
   'audit.checkpoint': row('info', 'The audit log was signed.', { seq: 'count' }, []),
+  'anchor.failed': row(
+    'warn',
+    'A destination of ARTERY_ANCHORS_TO did not take the signatures; it gets them later.',
+    { destination: 'count', code: 'code', places: 'places' },
+    ['code'],
+  ),
   'audit.broken': row('error', 'The audit log does not verify.', { seq: 'count' }, []),
   'record.damaged': row(
     'error',

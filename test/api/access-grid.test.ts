@@ -33,6 +33,7 @@ const NEEDS: Record<string, string> = {
   'GET /admin/audit': 'admin/audit.s',
   'GET /admin/audit/bodies': 'admin/audit.r',
   'POST /admin/audit/verify': 'admin/audit.r',
+  'GET /admin/keys': 'admin/keys.r',
   'POST /admin/keys/rotate': 'admin/keys.u',
   'POST /admin/patients/:id/forget': 'admin/patients.d',
   'POST /admin/backup': 'admin/backup.c',

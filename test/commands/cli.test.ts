@@ -35,6 +35,9 @@ const context: Partial<CommandContext> = {
 const artery = (...argv: string[]): Promise<Ran> => runArtery(argv, context);
 const parsed = async (...argv: string[]) => JSON.parse((await artery(...argv, '--json')).out);
 
+/** Each call starts an engine of its own; on a busy machine that takes seconds. */
+const SLOW = { timeout: 120_000 };
+
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('without a server', () => {
@@ -125,7 +128,7 @@ describe('without a server', () => {
     expect(again.code).toBe(4);
   });
 
-  it('opens a backup of before a rotation, or says which key is missing', async () => {
+  it('opens a backup of before a rotation, or says which key is missing', SLOW, async () => {
     const keys = join(dataDir, 'keys');
     expect(await artery('backup', 'before')).toMatchObject({ code: 0 });
     expect(await artery('key', 'rotate', 'root')).toMatchObject({ code: 0 });
@@ -156,7 +159,7 @@ describe('without a server', () => {
   it.each([
     ['', 'it is not JSON'],
     ['{"format":"artery-root-key/1","keys":[]}', 'it holds no key'],
-  ])('doctor refuses a root key file of %j', async (text, reason) => {
+  ])('doctor refuses a root key file of %j', SLOW, async (text, reason) => {
     const place = { ...environment, ARTERY_ROOT_KEY_FILE: join(folder, 'wrong.key') };
     writeFileSync(place.ARTERY_ROOT_KEY_FILE, text, { mode: 0o600 });
     const ran = await runArtery(['doctor'], { ...context, environment: place });
@@ -164,7 +167,7 @@ describe('without a server', () => {
     expect(ran.out).toContain(reason);
   });
 
-  it('doctor refuses the root key of another installation', async () => {
+  it('doctor refuses the root key of another installation', SLOW, async () => {
     const file = join(folder, 'other.key');
     expect(await artery('key', 'make', file)).toMatchObject({ code: 0 });
     const place = { ...environment, ARTERY_ROOT_KEY_FILE: file };

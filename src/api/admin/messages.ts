@@ -88,6 +88,7 @@ async function showMessage(
     history: await showHistory(services, message),
     resources: outcome?.resources ?? [],
     mapHash: outcome?.mapHash ?? '',
+    ...(outcome?.repeats === undefined ? {} : { repeats: outcome.repeats }),
     ...(message.damaged === undefined ? {} : { fault: problemOf(message.damaged) }),
     /** By the maps as they are now; `mapHash` tells whether the message took the same ones. */
     explained:
