@@ -8,7 +8,7 @@ import { EngineError } from '../model/errors.ts';
 import type { AuditRow, IntakeRow, KeyWrite, ResourceRow } from '../store/port.ts';
 import { openResource } from './body.ts';
 import type { ClinicalRecord } from './context.ts';
-import { auditDamage, type Damage, DamagedRecord, openGuarded } from './damage.ts';
+import { auditDamage, checkCredential, type Damage, DamagedRecord, openGuarded } from './damage.ts';
 import { openMessageBody, openOutcome } from './message-body.ts';
 
 export interface BodiesPage {
@@ -101,6 +101,7 @@ const KEY_KINDS: KeyWrite['kind'][] = ['tenant', 'index', 'signing', 'data'];
 const PARTS: Part[] = [
   ...KEY_KINDS.map(keysOf),
   ...resourceTypes().map(versionsOf),
+  { name: 'credentials', read: readCredentials },
   { name: 'messages', read: readMessages },
   { name: 'audit entries', read: readEntries },
 ];
@@ -139,6 +140,14 @@ function versionsOf(type: string): Part {
       return { tests, after: place };
     },
   };
+}
+
+/** Their number is the operators' own: one page. */
+async function readCredentials(
+  ...[record, tenant]: Parameters<Part['read']>
+): ReturnType<Part['read']> {
+  const rows = await record.store.keys.credentials(tenant);
+  return { tests: rows.map((row) => () => checkCredential(record.damage, row)) };
 }
 
 async function readMessages(

@@ -6,6 +6,7 @@ import { EngineError } from '../model/errors.ts';
 import type { Principal } from '../model/principal.ts';
 import type { CredentialRow } from '../store/port.ts';
 import type { ClinicalRecord } from './context.ts';
+import { checkCredential, unlessDamaged } from './damage.ts';
 import { actor } from './trail.ts';
 
 const TOKEN = /^artery_[A-Za-z0-9_-]{43}$/;
@@ -45,6 +46,8 @@ export async function resolveToken(
     record.tokens.delete(hash);
     return undefined;
   }
+  // A damaged one grants nothing; that it is damaged is told.
+  if ((await unlessDamaged(soundOrNot(record, row), () => undefined)) === undefined) return;
   const { tenant, id, scopes, expiresAt } = row;
   const principal: Principal = { tenant, id, scopes, peer: '', patient: null };
   record.tokens.set(hash, { principal, expiresAt, checkedAt: now });
@@ -62,7 +65,7 @@ export async function revokeToken(
   const row = rows.find((each) => each.id === id);
   if (row === undefined) throw new EngineError('NOT_FOUND', `No token has the id ${id}.`);
   if (row.revokedAt === null) {
-    const { tenant: _, ...credential } = row;
+    const { tenant: _, damaged: __, ...credential } = row;
     const at = record.clock();
     const audit = [draftOf(at, principal, 'revoke', id)];
     await record.store.commit({ tenant, credentials: [{ ...credential, revokedAt: at }], audit });
@@ -76,6 +79,11 @@ export async function listTokens(
 ): Promise<Omit<CredentialRow, 'tokenHash'>[]> {
   const rows = await record.store.keys.credentials(tenant);
   return rows.map(({ tokenHash: _, ...row }) => row);
+}
+
+async function soundOrNot(record: ClinicalRecord, row: CredentialRow): Promise<true> {
+  await checkCredential(record.damage, row);
+  return true;
 }
 
 function draftOf(

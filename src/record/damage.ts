@@ -2,6 +2,7 @@
 // list of those that this thread has met. Each is told once a day (event, audit entry), however
 // often it is read. What is done without the record is decided where it is read.
 import { EngineError, type ErrorCode } from '../model/errors.ts';
+import type { CredentialRow } from '../store/port.ts';
 import type { Trail } from './trail.ts';
 
 /** What does not open; the code of the event. */
@@ -10,7 +11,8 @@ export type DamageKind =
   | 'MESSAGE_BODY'
   | 'MESSAGE_OUTCOME'
   | 'AUDIT_ENTRY'
-  | 'STORED_KEY';
+  | 'STORED_KEY'
+  | 'CREDENTIAL';
 
 export interface Damage {
   tenant: string;
@@ -147,4 +149,13 @@ export function outcomeDamage(tenant: string, id: string): Damage {
 
 export function auditDamage(tenant: string, seq: number): Damage {
   return { tenant, kind: 'AUDIT_ENTRY', name: `audit entry ${seq}`, id: '', version: seq };
+}
+
+/** Throws DamagedRecord, told once a day, for a credential that does not read. */
+export function checkCredential(log: DamageLog, row: CredentialRow): Promise<void> {
+  const { tenant, id } = row;
+  const damage: Damage = { tenant, kind: 'CREDENTIAL', name: `credential ${id}`, id, version: 0 };
+  return openGuarded(log, damage, async () => {
+    if (row.damaged) throw new EngineError('STORE_CORRUPT');
+  });
 }

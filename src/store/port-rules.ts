@@ -1,6 +1,6 @@
 // Rules of port.ts that every store checks in the same way: the form of a write, limits of a plan.
 import { EngineError } from '../model/errors.ts';
-import type { RangeEntry, ResourceWrite, SearchPlan } from './port.ts';
+import type { CredentialRow, RangeEntry, ResourceWrite, SearchPlan } from './port.ts';
 
 const TOKEN = /^[0-9a-f]{16}$/;
 const PLAN_LIMITS = { rowsMax: 10_000, tokensMax: 10_000, rangesMax: 64, idsMax: 10_000 };
@@ -32,6 +32,12 @@ export function checkForm(write: ResourceWrite): void {
       `The write of ${write.type}/${write.id} has a wrong version number, token or range.`,
     );
   }
+}
+
+/** Scopes of a stored credential; what is no list of texts grants nothing, and is marked. */
+export function readScopes(stored: unknown): Pick<CredentialRow, 'scopes' | 'damaged'> {
+  const isList = Array.isArray(stored) && stored.every((scope) => typeof scope === 'string');
+  return isList ? { scopes: stored } : { scopes: [], damaged: true };
 }
 
 /** The ends are finite; their difference need not be (`< 1.7e308` covers all below). */

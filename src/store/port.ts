@@ -337,6 +337,8 @@ export interface CredentialWrite {
 
 export interface CredentialRow extends CredentialWrite {
   tenant: string;
+  /** What is stored of its scopes does not read: it has none. */
+  damaged?: true;
 }
 
 export interface KeyStore {

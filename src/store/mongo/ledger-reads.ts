@@ -1,6 +1,8 @@
 // Reads of the audit chain, of wrapped keys and of credentials.
+
 import { ZERO_HASH } from '../../audit/chain.ts';
 import type { AuditRow, Checkpoint, CredentialRow, KeyRow, KeyWrite } from '../port.ts';
+import { readScopes } from '../port-rules.ts';
 import type { Collections } from './collections.ts';
 import { idsUnder, numberedId } from './row-ids.ts';
 
@@ -104,7 +106,8 @@ export async function credentialByHash(
   { credentials }: Collections,
   tokenHash: string,
 ): Promise<CredentialRow | undefined> {
-  return (await credentials.findOne<CredentialRow>({ tokenHash }, CREDENTIAL)) ?? undefined;
+  const row = await credentials.findOne<CredentialRow>({ tokenHash }, CREDENTIAL);
+  return row === null ? undefined : { ...row, ...readScopes(row.scopes) };
 }
 
 export function listCredentials(
@@ -115,5 +118,6 @@ export function listCredentials(
   return credentials
     .find<CredentialRow>({ _id: { $gte: from, $lt: to } }, CREDENTIAL)
     .sort({ _id: 1 })
+    .map((row) => ({ ...row, ...readScopes(row.scopes) }))
     .toArray();
 }

@@ -1,6 +1,7 @@
 // Reads of the audit chain, of wrapped keys and of credentials.
 import { ZERO_HASH } from '../../audit/chain.ts';
 import type { AuditRow, Checkpoint, CredentialRow, KeyRow, KeyWrite } from '../port.ts';
+import { readScopes } from '../port-rules.ts';
 import type { Connection } from './connection.ts';
 
 export function auditHead(db: Connection, tenant: string): { seq: number; hash: string } {
@@ -74,5 +75,11 @@ export function listCredentials(db: Connection, tenant: string): CredentialRow[]
 }
 
 export function toCredential(row: StoredCredential): CredentialRow {
-  return { ...row, scopes: JSON.parse(row.scopes) as string[] };
+  let stored: unknown;
+  try {
+    stored = JSON.parse(row.scopes);
+  } catch {
+    // No JSON is no list: the row is marked as damaged.
+  }
+  return { ...row, ...readScopes(stored) };
 }

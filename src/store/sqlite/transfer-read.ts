@@ -1,5 +1,6 @@
 // All rows of a folder in the neutral form of store/transfer.ts, each kind in the order of its
 // table. The tokens of the full-text table, which keeps no texts, are read back from its index.
+import { EngineError } from '../../model/errors.ts';
 import type { MessageFormat } from '../../model/message.ts';
 import { tableOf } from '../../model/table.ts';
 import type { Checkpoint, CredentialRow, KeyRow, RangeEntry } from '../port.ts';
@@ -77,7 +78,14 @@ function* readCredentials(db: Connection, after: Place | null): Generator<Placed
     FROM credentials c CROSS JOIN names t ON t.nid = c.tenant
     WHERE (c.tenant, c.id) > (?, ?) ORDER BY c.tenant, c.id`;
   for (const { nid: tenant, ...row } of db.iterate<Row>(sql, nid ?? 0, id ?? '')) {
-    yield { row: toCredential(row), place: [tenant, row.id] };
+    const read = toCredential(row);
+    if (read.damaged) {
+      throw new EngineError(
+        'STORE_CORRUPT',
+        `The credential ${row.id} is damaged: revoke it first.`,
+      );
+    }
+    yield { row: read, place: [tenant, row.id] };
   }
 }
 
