@@ -51,6 +51,8 @@ export interface AuditEntry {
   input?: string;
   /** `Patient/<id>/_history/<version>`: written, or shown. */
   resources?: string[];
+  /** Digests of what was written as it is stored: of each of `resources`, or of the credential. */
+  wrote?: string[];
   /** Found already as they would have been written. */
   unchanged?: string[];
   /** Id of the credential, key or compartment that the action is about. */
@@ -98,6 +100,7 @@ const MEMBERS = tableOf({
   map: isText,
   input: isText,
   resources: isTexts,
+  wrote: isTexts,
   unchanged: isTexts,
   subject: isText,
   query: isQuery,

@@ -11,11 +11,14 @@ import type { CommandContext } from './context.ts';
 import { CommandError, EXIT, type ExitCode } from './outcome.ts';
 
 interface Report {
-  ok: boolean;
+  verdict: 'whole' | 'broken' | 'unknown';
   entries: number;
   checkpoints: number;
   head: { seq: number; hash: string };
   fault?: { seq: number; reason: string };
+  faults: { seq: number; reason: string }[];
+  contradicted: number;
+  doubt?: string;
 }
 
 interface AuditEvent {
@@ -33,7 +36,7 @@ export function addAudit(program: Command, context: CommandContext): void {
   const audit = program.command('audit').description('the audit log');
   const verify = audit
     .command('verify')
-    .description('check the whole chain and its signatures; names the first bad entry')
+    .description('check the chain, its signatures and what it says is stored; exit 3: cannot tell')
     .option('--anchors <file>', 'signatures kept outside; default: <data>/audit/anchors.jsonl')
     .option('--bodies', 'also open everything that is stored, and name what does not open')
     .action(act(context, verifyLog));
@@ -56,16 +59,28 @@ async function verifyLog(
     report: await server.ask<Report>('POST', path, { json }),
     bodies: call.options.bodies ? await checkAllBodies(server, () => undefined) : undefined,
   }));
-  const size = `${report.entries} entries, ${report.checkpoints} checkpoints`;
-  const text = report.ok
-    ? `The audit log is whole: ${size}, last entry ${report.head.seq}.`
-    : `The audit log is broken at entry ${report.fault?.seq ?? 0}: ${report.fault?.reason ?? ''}`;
+  const text = reportText(report);
   if (bodies === undefined) call.print(report, text);
   else {
     const named = bodies.names.map((name) => `damaged: ${name}`);
     call.print({ ...report, bodies }, [text, ...named, bodiesText(bodies)].join('\n'));
   }
-  return report.ok && (bodies?.damaged ?? 0) === 0 ? undefined : EXIT.failed;
+  if (report.verdict === 'broken' || (bodies?.damaged ?? 0) > 0) return EXIT.failed;
+  return report.verdict === 'unknown' ? EXIT.notFound : undefined;
+}
+
+function reportText(report: Report): string {
+  const size = `${report.entries} entries, ${report.checkpoints} checkpoints`;
+  const last = `last entry ${report.head.seq}`;
+  if (report.verdict === 'whole') return `The audit log is whole: ${size}, ${last}.`;
+  if (report.verdict === 'unknown') {
+    return `Nothing wrong was found (${size}, ${last}), but it cannot be told: ${report.doubt}.`;
+  }
+  const { seq, reason } = report.fault ?? { seq: 0, reason: '' };
+  const named = report.faults.map((fault) => `entry ${fault.seq}: ${fault.reason}`);
+  const more = report.contradicted - named.length;
+  const rest = more > 0 ? [`and ${more} more`] : [];
+  return [`The audit log is broken at entry ${seq}: ${reason}`, ...named, ...rest].join('\n');
 }
 
 /** One JSON object a line. A last line that was torn off by a crash is left out. */

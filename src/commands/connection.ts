@@ -151,6 +151,11 @@ function sendInject(app: App): Send {
   };
 }
 
+interface OutcomeIssue {
+  diagnostics?: string;
+  details?: { text?: string };
+}
+
 /** Problem details or an OperationOutcome, as one line. */
 function refusalOf(answer: Answer): CommandError {
   const text = Buffer.from(answer.body).toString('utf8');
@@ -162,8 +167,8 @@ function refusalOf(answer: Answer): CommandError {
     if (typeof problem.detail === 'string') detail = problem.detail;
     if (typeof problem.code === 'string' && Object.hasOwn(ERRORS, problem.code))
       code = problem.code as ErrorCode;
-    const issue = (problem.issue as { diagnostics?: string }[] | undefined)?.[0];
-    if (issue?.diagnostics !== undefined) detail = issue.diagnostics;
+    const [issue] = (problem.issue as OutcomeIssue[] | undefined) ?? [];
+    detail = issue?.diagnostics ?? issue?.details?.text ?? detail;
   } catch {
     // Not of our making: the status is all there is to say.
   }

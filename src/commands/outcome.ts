@@ -17,7 +17,7 @@ export const EXIT_MEANINGS: Record<keyof typeof EXIT, string> = {
   ok: 'Done, and all was well.',
   failed: 'Done, but something was wrong: a message not accepted, a check that failed.',
   usage: 'The command line, a file or a setting is wrong; nothing was done.',
-  notFound: 'What was named is not known.',
+  notFound: 'What was named is not known; of `audit verify`: it cannot tell.',
   refused: 'Refused: not allowed, in use, or in another state than needed.',
 };
 

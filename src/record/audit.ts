@@ -23,6 +23,7 @@ import type { ClinicalRecord } from './context.ts';
 import { auditDamage, openGuarded, unlessDamaged } from './damage.ts';
 import { signingKeyId } from './tenant-keys.ts';
 import { actor } from './trail.ts';
+import { WrittenCheck } from './written.ts';
 
 /** Engine events that are no read or write of a resource. No value of a patient in `detail`. */
 export interface EngineEvent {
@@ -33,7 +34,9 @@ export interface EngineEvent {
   channel?: string;
 }
 
-const WALK_PAGE = 2_000;
+const WALK_PAGE = 500;
+/** Contradictions that a report names. */
+const FAULTS_TOLD = 100;
 /** The newest messages, and versions of each type, that must have left an entry. */
 const CROSS_CHECKED = 1_000;
 
@@ -78,6 +81,9 @@ async function lastCheckpoint(record: ClinicalRecord, tenant: string): Promise<n
 }
 
 export interface AuditReport {
+  /** `unknown`: nothing is wrong as far as it can be checked, `doubt` says what cannot be. */
+  verdict: 'whole' | 'broken' | 'unknown';
+  /** The verdict is not `broken`. */
   ok: boolean;
   /** Entries that were walked and are good, and the last link of them. */
   entries: number;
@@ -86,42 +92,97 @@ export interface AuditReport {
   checkpoints: number;
   /** The first bad place: its seq, and what is wrong with it. */
   fault?: { seq: number; reason: string };
+  /** What the store contradicts, in the order of the log: the first ones of `contradicted`. */
+  faults: { seq: number; reason: string }[];
+  contradicted: number;
+  doubt?: string;
+}
+
+export interface VerifyOptions {
+  /** Checkpoints that were kept outside. */
+  anchors?: Anchor[];
+  /** A log with entries older than twice this must have a checkpoint; absent = not asked for. */
+  checkpointIntervalMs?: number;
 }
 
 /**
- * Walks the whole chain: links, checkpoints, given anchors, and the newest messages and resource
- * versions, which must all have their entry (a cut-off tail shows there). Throws STORE_UNAVAILABLE.
+ * Walks the whole chain: links, checkpoints, given anchors. Looks from the log to the store: every
+ * version, message and credential that an entry names must be stored as it was left. Looks back:
+ * the newest messages and versions, and all credentials, must have their entry (a cut-off tail
+ * shows there). Throws STORE_UNAVAILABLE.
  */
 export async function verifyAudit(
   record: ClinicalRecord,
   tenant: string,
-  options: { anchors?: Anchor[] } = {},
+  options: VerifyOptions = {},
 ): Promise<AuditReport> {
   // Before the walk: what is committed meanwhile has its entry further on than these.
   const mustAppear = await newestWrites(record, tenant);
   const anchors = (options.anchors ?? []).filter((anchor) => anchor.tenant === tenant);
-  const points = [...(await storedPoints(record, tenant)), ...anchors.map(anchorPoint)];
+  const stored = await storedPoints(record, tenant);
+  const kept = anchors.map(anchorPoint);
+  const points = [...stored, ...kept];
   const walk = walkChain(points, mustAppear);
-  const fault = await walkAll(record, tenant, walk);
+  const written = await WrittenCheck.begin(record, tenant);
+  const chainFault = await walkAll(record, tenant, walk, written);
   const head = walk.position();
-  const report = { ok: fault === undefined, entries: head.seq, head, checkpoints: points.length };
-  return fault === undefined ? report : { ...report, fault };
+  if (chainFault === undefined) await written.finish(head.seq);
+  const faults = [...written.faults, ...lostPoints(stored, kept)].toSorted(bySeq);
+  const fault = [...faults, ...(chainFault ? [chainFault] : [])].toSorted(bySeq)[0];
+  const report = { entries: head.seq, head, checkpoints: points.length };
+  const told = { faults: faults.slice(0, FAULTS_TOLD), contradicted: faults.length };
+  if (fault !== undefined) return { verdict: 'broken', ok: false, ...report, ...told, fault };
+  const doubt = await doubtOf(record, tenant, options, points.length, written.undigested);
+  if (doubt === undefined) return { verdict: 'whole', ok: true, ...report, ...told };
+  return { verdict: 'unknown', ok: true, ...report, ...told, doubt };
+}
+
+/** Why the log cannot be vouched for although nothing in it is wrong. */
+async function doubtOf(
+  record: ClinicalRecord,
+  tenant: string,
+  { checkpointIntervalMs = Number.POSITIVE_INFINITY }: VerifyOptions,
+  points: number,
+  undigested: number,
+): Promise<string | undefined> {
+  const [first] = await record.store.audit.entries(tenant, 1, 1);
+  const age = first === undefined ? 0 : record.clock() - first.at;
+  if (points === 0 && age > 2 * checkpointIntervalMs) {
+    return 'there is no checkpoint, though entries are older than the time between two of them';
+  }
+  if (undigested === 0) return undefined;
+  return `${undigested} entries of an older release do not say what the rows they wrote were like`;
+}
+
+/** Genuine checkpoints that were kept outside and are not in the store any more. */
+function lostPoints(stored: KnownPoint[], kept: KnownPoint[]): ChainFault[] {
+  const known = new Set(stored.map(({ seq }) => seq));
+  const lost = kept.filter(({ seq, signatureValid }) => signatureValid && !known.has(seq));
+  return lost.map(({ seq }) => ({ seq, reason: `the checkpoint at entry ${seq} is not stored` }));
+}
+
+function bySeq(a: ChainFault, b: ChainFault): number {
+  return a.seq - b.seq;
 }
 
 async function walkAll(
   record: ClinicalRecord,
   tenant: string,
   walk: ReturnType<typeof walkChain>,
+  written: WrittenCheck,
 ): Promise<ChainFault | undefined> {
   const { audit } = record.store;
   for (;;) {
     const head = await audit.head(tenant);
     const from = walk.position().seq + 1;
     const rows = await audit.entries(tenant, from, WALK_PAGE);
-    for (const row of rows) {
+    for (const [index, row] of rows.entries()) {
       const fault = walk.take(row);
-      if (fault !== undefined) return fault;
+      if (fault === undefined) continue;
+      await written.take(rows.slice(0, index));
+      return fault;
     }
+    await written.take(rows);
     // Entries that came after `head` was read belong to a later verification.
     const reached = walk.position();
     if (rows.length === 0 || reached.seq >= head.seq) {

@@ -7,6 +7,7 @@ import type { Principal } from '../model/principal.ts';
 import type { CredentialRow } from '../store/port.ts';
 import type { ClinicalRecord } from './context.ts';
 import { checkCredential, unlessDamaged } from './damage.ts';
+import { credentialDigest } from './stored-digest.ts';
 import { actor } from './trail.ts';
 
 const TOKEN = /^artery_[A-Za-z0-9_-]{43}$/;
@@ -24,7 +25,8 @@ export async function createToken(
   const token = `artery_${Buffer.from(record.random(32)).toString('base64url')}`;
   const tokenHash = hashOf(token);
   const row = { id, tokenHash, label, scopes, createdAt, expiresAt, revokedAt: null };
-  const audit = [draftOf(createdAt, principal, 'token', id)];
+  const wrote = [credentialDigest(row)];
+  const audit = [draftOf(createdAt, principal, 'token', id, wrote)];
   await record.store.commit({ tenant, credentials: [row], audit });
   return { id, token };
 }
@@ -91,8 +93,9 @@ function draftOf(
   principal: Principal,
   action: AuditAction,
   subject: string,
+  wrote?: string[],
 ): { at: number; entry: string } {
-  const entry = entryText({ action, outcome: 'success', ...actor(principal), subject });
+  const entry = entryText({ action, outcome: 'success', ...actor(principal), subject, wrote });
   return { at, entry };
 }
 

@@ -6,12 +6,13 @@ import { patientCompartment } from '../fhir/compartment.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Principal } from '../model/principal.ts';
 import type { MappedResource, Resource } from '../model/resource.ts';
-import type { Head, ResourceRef } from '../store/port.ts';
+import type { Head, ResourceRef, ResourceWrite } from '../store/port.ts';
 import { headOf, withMeta } from './body.ts';
 import { AttemptKeys, retryConflicts } from './commit.ts';
 import type { ClinicalRecord } from './context.ts';
 import { WritePlan } from './plan.ts';
 import type { StoredResource } from './read.ts';
+import { versionDigest } from './stored-digest.ts';
 import { actor } from './trail.ts';
 
 export interface SavedResource extends StoredResource {
@@ -67,7 +68,7 @@ async function save(
     const head = write === undefined ? plan.headOf(ref) : headOf(write);
     if (write !== undefined) {
       const unit = { tenant: principal.tenant, resources: [write], keys: keys.writes() };
-      await record.store.commit({ ...unit, audit: [draftOf(record, principal, ref, head)] });
+      await record.store.commit({ ...unit, audit: [draftOf(record, principal, write)] });
       keys.keep();
       plan.keep();
     } else {
@@ -90,14 +91,14 @@ function checkMatch(stored: number, ifMatch: number | undefined): void {
 function draftOf(
   record: ClinicalRecord,
   principal: Principal,
-  ref: ResourceRef,
-  head: Head,
+  write: ResourceWrite,
 ): { at: number; entry: string } {
   const entry = entryText({
-    action: head.version === 1 ? 'create' : 'update',
+    action: write.version === 1 ? 'create' : 'update',
     outcome: 'success',
     ...actor(principal),
-    resources: [versionRef(ref.type, ref.id, head.version)],
+    resources: [versionRef(write.type, write.id, write.version)],
+    wrote: [versionDigest(write)],
   });
   return { at: record.clock(), entry };
 }

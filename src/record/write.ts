@@ -14,6 +14,7 @@ import type { OpenedMessage } from './message.ts';
 import { openOutcome, sealMessage, sealOutcome } from './message-body.ts';
 import { resealHistory } from './message-history.ts';
 import { WritePlan } from './plan.ts';
+import { versionDigest } from './stored-digest.ts';
 import type { TenantKeys } from './tenant-keys.ts';
 
 /** One attempt's parts. */
@@ -186,7 +187,8 @@ async function makeUnit(
     message: message.envelope.id,
     map: output.mapHash,
     input: tenant.blinder.digest('message', message.raw),
-    resources: refsOf(written.filter(({ outcome }) => outcome !== 'unchanged')),
+    resources: writes.map(({ type, id, version }) => versionRef(type, id, version)),
+    wrote: writes.map(versionDigest),
     unchanged: refsOf(written.filter(({ outcome }) => outcome === 'unchanged')),
   });
   return {

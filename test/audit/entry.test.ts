@@ -21,6 +21,7 @@ const entry = fc.record(
     map: text,
     input: text,
     resources: texts,
+    wrote: texts,
     unchanged: texts,
     subject: text,
     query: fc.record({ keyId: text, sealed: text }),

@@ -156,7 +156,10 @@ describe('tampering with the database file', () => {
     const anchor = await fill(bench);
     if (anchor === undefined) throw new Error('no checkpoint was signed');
     const db = new DatabaseSync(join(bench.folder, 'artery.db'));
-    db.exec('DELETE FROM audit WHERE seq > 3; DELETE FROM checkpoints; DELETE FROM versions');
+    db.exec(`DELETE FROM audit WHERE seq > 3; DELETE FROM checkpoints;
+      DELETE FROM versions WHERE version > 2; UPDATE resources SET version = 2,
+      (vid, last_updated, fingerprint) = (SELECT vid, last_updated, fingerprint FROM versions
+        WHERE version = 2)`);
     db.close();
     const record = bench.again();
     expect((await verifyAudit(record, TENANT)).ok).toBe(true);

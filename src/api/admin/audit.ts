@@ -43,7 +43,9 @@ export function auditRoutes(app: FastifyInstance, services: AdminServices, gate:
     async (request) => {
       const principal = principalOf(request);
       const known = request.body?.anchors;
-      const report = await verifyAudit(record, principal.tenant, known ? { anchors: known } : {});
+      const { checkpointIntervalMs } = limits;
+      const options = { checkpointIntervalMs, ...(known ? { anchors: known } : {}) };
+      const report = await verifyAudit(record, principal.tenant, options);
       if (!report.ok) services.telemetry.emit('audit.broken', { seq: report.fault?.seq ?? 0 });
       return report;
     },

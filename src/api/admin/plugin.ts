@@ -6,7 +6,7 @@ import { EngineError } from '../../model/errors.ts';
 import { auditRoutes } from './audit.ts';
 import { bodyRoutes } from './bodies.ts';
 import { channelRoutes } from './channels.ts';
-import { addGate, createGate, type Gate } from './gate.ts';
+import { addGate, createGate, type Gate, principalOf } from './gate.ts';
 import { keyRoutes } from './keys.ts';
 import { messageRoutes } from './messages.ts';
 import type { AdminServices } from './services.ts';
@@ -28,6 +28,7 @@ export async function adminApi(app: FastifyInstance, services: AdminServices): P
     (_request, body, done) => done(null, body),
   );
   app.addHook('preValidation', async (request) => refuseUnknownNames(request));
+  app.addHook('preHandler', async (request) => refuseUnknownChannel(services, request));
   app.addHook('onSend', async (_request, reply) => void reply.header('cache-control', 'no-store'));
   const served: Served = new Map([['metrics', 'r']]);
   const open = createGate(services);
@@ -41,6 +42,24 @@ export async function adminApi(app: FastifyInstance, services: AdminServices): P
   auditRoutes(app, services, gate);
   bodyRoutes(app, services, gate);
   keyRoutes(app, services, gate);
+}
+
+/** A misspelt channel would answer that there is nothing. One that is gone has its messages. */
+async function refuseUnknownChannel(
+  { channels, record }: AdminServices,
+  request: FastifyRequest,
+): Promise<void> {
+  const { channel } = request.query as { channel?: unknown };
+  if (typeof channel !== 'string') return;
+  const { tenant } = principalOf(request);
+  const own = channels().filter((one) => one.channel.tenant === tenant);
+  const names = new Set(own.map((one) => one.channel.name));
+  if (names.has(channel)) return;
+  for (const row of await record.store.intake.counts()) {
+    if (row.tenant === tenant) names.add(row.channel);
+  }
+  if (names.has(channel)) return;
+  throw new EngineError('BAD_REQUEST', `No such channel; there are: ${[...names].join(', ')}.`);
 }
 
 /** Fastify would drop names that the schema does not have; a misspelt filter must not match all. */
@@ -60,8 +79,18 @@ function refuseUnknownNames(request: FastifyRequest): void {
   }
 }
 
+interface SchemaFault {
+  instancePath: string;
+  message?: string;
+  params?: Record<string, unknown>;
+}
+
 /** Which field breaks which rule; fastify's own message does not quote values. */
-function fieldsOf(found: readonly { instancePath: string; message?: string }[]): string {
-  const rules = found.map((one) => `${one.instancePath || '/'} ${one.message ?? 'is wrong'}`);
+function fieldsOf(found: readonly SchemaFault[]): string {
+  const rules = found.map(({ instancePath, message = 'is wrong', params }) => {
+    const values = params?.allowedValues;
+    const allowed = Array.isArray(values) ? `: ${values.join(', ')}` : '';
+    return `${instancePath || '/'} ${message}${allowed}`;
+  });
   return `The request is wrong: ${rules.join('; ')}.`;
 }

@@ -36,6 +36,8 @@ export interface AdminServices {
     replayMax: number;
     tokenLifeMs: number;
     tokenLifeMsMax: number;
+    /** Time between two signed audit checkpoints. */
+    checkpointIntervalMs: number;
   };
 }
 
