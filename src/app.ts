@@ -132,11 +132,14 @@ async function openBase(
   for (const tenant of await store.audit.tenants()) await record.keyring.tenant(tenant);
   const { dataDir, limits } = config;
   const intervalMs = limits.checkpointIntervalMs;
+  const entriesMax = limits.checkpointEntriesMax;
   // Of many processes, those that work sign; a process alone signs whatever it does.
   if (config.cluster === null || options.roles.includes('work')) {
     const destinations = anchorDestinations(config.anchorsTo);
     const delivery = createAnchorDelivery({ dataDir, destinations, telemetry });
-    const checkpoints = startCheckpoints({ record, dataDir, intervalMs, telemetry, delivery });
+    const checkpoints = startCheckpoints({
+      ...{ record, dataDir, intervalMs, entriesMax, telemetry, delivery },
+    });
     closers.push(() => checkpoints.close());
   }
   const probe = probeStore(store, telemetry);

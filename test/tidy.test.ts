@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { LIMITS, limitVariable } from '../src/config/limits.ts';
 import { ERRORS } from '../src/model/errors.ts';
 import { tableOffences } from './support/table-law.ts';
 
@@ -184,6 +185,42 @@ describe('tables', () => {
     expect(found("if ('fault' in known) for (const key in data) use(key);")).toBe(0);
   });
 });
+
+describe('limits', () => {
+  const outside = files.filter(({ path }) => path !== 'config/limits.ts');
+
+  it('are all read, by the name of their row', () => {
+    const unread = Object.keys(LIMITS).filter(
+      (name) => !outside.some(({ text }) => reads(text, name)),
+    );
+    expect(unread).toEqual([]);
+  });
+
+  it('stand in their table alone: no constant has the name of a row', () => {
+    const rows = new Set(Object.keys(LIMITS).map((name) => limitVariable(name).slice(7)));
+    const shadows = outside.flatMap(({ path, text }) =>
+      [...text.matchAll(/\bconst ([A-Z][A-Z_]+) *[=:]/g)]
+        .filter(([, name = '']) => rows.has(name))
+        .map(([, name]) => `${path}: ${name}`),
+    );
+    expect(shadows).toEqual([]);
+  });
+
+  it('are told from names that are only declared', () => {
+    expect(reads('use(config.limits.inboxMax)', 'inboxMax')).toBe(true);
+    expect(reads('const { a, inboxMax } = config.limits;', 'inboxMax')).toBe(true);
+    expect(reads('interface A { inboxMax: number }', 'inboxMax')).toBe(false);
+    expect(reads('f({ inboxMax: Infinity }); // limits.inboxMaximum', 'inboxMax')).toBe(false);
+  });
+});
+
+/** A member access, a member taken out of `limits`, or the default of a channel's setting. */
+function reads(text: string, name: string): boolean {
+  const access = `\\.${name}\\b(?! *=[^=])`;
+  const taken = `\\{[^{}]*\\b${name}\\b[^{}]*\\}(: \\w*| = [\\w.]*\\b)[lL]imits\\b`;
+  const setting = `limit\\('${name}'`;
+  return new RegExp(`${access}|${taken}|${setting}`).test(text);
+}
 
 describe('sizes and names', () => {
   const all = ['src', 'test', 'bench', 'docs']

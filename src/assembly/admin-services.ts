@@ -25,7 +25,7 @@ interface Parts
 
 export function createAdminServices(parts: Parts): AdminServices {
   const { record, telemetry, authenticate, wake, backup, config, running, work } = parts;
-  const mappings = rememberMappings(config.mappingsDir, work);
+  const mappings = rememberMappings(config, work);
   return {
     record,
     telemetry,
@@ -39,7 +39,7 @@ export function createAdminServices(parts: Parts): AdminServices {
       if (channel === undefined) return null;
       return runPipeline(
         { raw, envelope, channel },
-        { mappings: await mappings(), validateResource, account: true },
+        { mappings: await mappings(), validateResource, account: true, limits: config.limits },
       );
     },
     rotateRootKey: (principal) => rotateRoot(parts, principal),
@@ -54,12 +54,12 @@ export function createAdminServices(parts: Parts): AdminServices {
 }
 
 /** Loading takes a good part of a second: it is done anew only when other maps are in force. */
-function rememberMappings(folder: string, work: WorkLink | undefined): () => Promise<MappingSet> {
+function rememberMappings(config: Config, work: WorkLink | undefined): () => Promise<MappingSet> {
   let known: { version: number; set: Promise<MappingSet> } | undefined;
   return () => {
     const version = work?.mappingsVersion() ?? 0;
     if (known === undefined || known.version !== version || work === undefined) {
-      const set = loadMappings(folder).then((loaded) => loaded.set);
+      const set = loadMappings(config.mappingsDir, config.limits).then((loaded) => loaded.set);
       known = { version, set };
       set.catch(() => {
         known = undefined;

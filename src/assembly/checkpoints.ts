@@ -4,7 +4,7 @@ import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toEngineError } from '../model/errors.ts';
-import { checkpointAudit } from '../record/audit.ts';
+import { checkpointAudit, countUnsigned } from '../record/audit.ts';
 import type { ClinicalRecord } from '../record/context.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 import { placesOf } from '../telemetry/fields.ts';
@@ -21,6 +21,8 @@ interface Options {
   record: ClinicalRecord;
   dataDir: string;
   intervalMs: number;
+  /** So many entries without a signature are signed before the interval is over. */
+  entriesMax: number;
   telemetry: Telemetry;
   /** Sends the signatures on to other places. */
   delivery?: AnchorDelivery;
@@ -37,14 +39,32 @@ export function startCheckpoints(options: Options): { close(): Promise<void> } {
     return running;
   };
   const timer = setInterval(() => void sign(), options.intervalMs);
+  const look = async () => {
+    if (await isDue(options)) await sign();
+  };
+  const looks = setInterval(() => void look(), LOOK_MS);
   return {
     async close() {
       clearInterval(timer);
+      clearInterval(looks);
       await sign();
       // What is not sent by then is sent after the next start.
       await Promise.race([delivering, sleep(CLOSE_WAIT_MS, undefined, { ref: false })]);
     },
   };
+}
+
+const LOOK_MS = 1_000;
+
+async function isDue({ record, entriesMax, telemetry }: Options): Promise<boolean> {
+  try {
+    for (const tenant of await record.store.audit.tenants()) {
+      if ((await countUnsigned(record, tenant)) >= entriesMax) return true;
+    }
+  } catch (thrown) {
+    telemetry.emit('task.failed', { code: toEngineError(thrown).code, places: placesOf(thrown) });
+  }
+  return false;
 }
 
 async function signTenants({ record, dataDir, telemetry }: Options): Promise<void> {

@@ -11,6 +11,8 @@ export interface FileProblem {
   text: string;
 }
 
+type Limits = { mappingFileBytesMax: number };
+
 export interface LoadedMappings {
   /** Message maps in force. */
   maps: number;
@@ -37,13 +39,13 @@ export interface Mappings {
 }
 
 /** At start there is nothing older: what compiles is taken, and what is wrong is told. */
-export async function openMappings(folder: string): Promise<Mappings> {
-  const first = await readFolder(folder);
+export async function openMappings(folder: string, limits: Limits): Promise<Mappings> {
+  const first = await readFolder(folder, limits);
   let current = first.set;
   let faulty = first.problems.length > 0;
   let running: Promise<unknown> = Promise.resolve();
   const reload = async (): Promise<LoadedMappings> => {
-    const read = await readFolder(folder).catch(unreadable);
+    const read = await readFolder(folder, limits).catch(unreadable);
     if ('set' in read && read.problems.length === 0) {
       current = read.set;
       faulty = false;
@@ -76,8 +78,11 @@ export function typesOf(set: MappingSet): ReadonlyMap<string, ServedTypes> {
   return types;
 }
 
-async function readFolder(folder: string): Promise<{ set: MappingSet; problems: FileProblem[] }> {
-  const { set, faults } = await loadMappings(folder);
+async function readFolder(
+  folder: string,
+  limits: Limits,
+): Promise<{ set: MappingSet; problems: FileProblem[] }> {
+  const { set, faults } = await loadMappings(folder, limits);
   const problems = faults.map(({ file, line, text }) => ({ file, line, text }));
   if (problems.length > 0) return { set, problems };
   const { results } = runExamples(set, await loadExamples(folder), validateResource);

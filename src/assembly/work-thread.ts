@@ -42,8 +42,6 @@ export type WorkNews =
   | { kind: 'state'; depth: Depth; damaged: number; metrics: MetricsSnapshot }
   | { kind: 'closed' };
 
-/** Messages read from one key's inbox in one trip. */
-const INBOX_MAX = 16;
 const STATE_INTERVAL_MS = 2_000;
 /** How far the thread stands back, of 19. */
 const WORK_NICE = 10;
@@ -53,6 +51,7 @@ const FAULTLESS_CHARS_MAX = 32 * 1024 * 1024;
 async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<void> {
   giveWay();
   const { config } = data;
+  const { limits } = config;
   const tell = (news: WorkNews) => main.postMessage(news);
   const logger = createLogger({ level: config.logLevel });
   const telemetry = createTelemetry(logger, createMetrics());
@@ -64,7 +63,7 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
   const record = openRecord({ store, rootKeys, readRootKeys, clock: Date.now, damaged });
   telemetry.metrics.gauge('records_damaged', () => record.damage.count());
   let channels = byName(data.channels);
-  const mappings = await openMappings(config.mappingsDir);
+  const mappings = await openMappings(config.mappingsDir, config.limits);
   tell({ kind: 'mappings', ...mappings.first });
   const faultless = createRecent<string>(FAULTLESS_CHARS_MAX);
   const work = startWork({
@@ -73,13 +72,13 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
     telemetry,
     channel: (name) => channels.get(name),
     pipeline: (input) =>
-      runPipeline(input, { mappings: mappings.current, validateResource, faultless }),
+      runPipeline(input, { mappings: mappings.current, validateResource, faultless, limits }),
     finished: inBatches((results) => tell({ kind: 'finished', results })),
     crashed,
     limits: {
       workConcurrency: config.limits.workConcurrency,
       sweepIntervalMs: config.limits.sweepIntervalMs,
-      inboxMax: INBOX_MAX,
+      inboxMax: config.limits.inboxMax,
     },
   });
   const timer = setInterval(async () => {

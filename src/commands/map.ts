@@ -44,8 +44,8 @@ export function addMap(program: Command, context: CommandContext): void {
 }
 
 async function testMaps(call: Call<{ update?: boolean }>): Promise<ExitCode | undefined> {
-  const { mappingsDir } = call.config();
-  const { set, faults } = await loadMappings(mappingsDir);
+  const { mappingsDir, limits } = call.config();
+  const { set, faults } = await loadMappings(mappingsDir, limits);
   const broken = faults.filter((one) => one.severity === 'error').map(formatFault);
   const ran = runExamples(set, await loadExamples(mappingsDir), validateResource);
   if (call.options.update) for (const result of ran.results) updateExample(result);
@@ -96,10 +96,10 @@ async function runFile(
 ): Promise<ExitCode | undefined> {
   const config = call.config();
   const channel = findChannel(config, call.options.channel);
-  const { set } = await loadMappings(config.mappingsDir);
+  const { set } = await loadMappings(config.mappingsDir, config.limits);
   const bytes = readFileSync(call.args[0] ?? '');
   const runs = readItems(bytes, channel, config, call.context.now()).map((item) =>
-    runItem(item, channel, set),
+    runItem(item, channel, set, config.limits),
   );
   const text = runs.map((run) => describe(run, call.options.fields === true)).join('\n\n');
   call.print(runs, text);
@@ -130,11 +130,16 @@ function readItems(bytes: Uint8Array, channel: Channel, config: Config, now: num
   });
 }
 
-function runItem(item: IntakeItem, channel: Channel, mappings: MappingSet): Run {
+function runItem(
+  item: IntakeItem,
+  channel: Channel,
+  mappings: MappingSet,
+  limits: Config['limits'],
+): Run {
   const { raw, envelope, verdict } = item;
   const output = runPipeline(
     { raw, envelope, channel },
-    { mappings, validateResource, account: true },
+    { mappings, validateResource, account: true, limits },
   );
   const issues = [...item.issues, ...output.issues];
   return { type: envelope.type, verdict, output: { ...output, issues } };
@@ -158,7 +163,8 @@ function describe({ type, verdict, output }: Run, withFields: boolean): string {
 
 async function lintFiles(call: Call<unknown>): Promise<ExitCode | undefined> {
   const { maps, problems, warnings } = await checkMaps(call.config());
-  const { set } = await loadMappings(call.config().mappingsDir);
+  const { mappingsDir, limits } = call.config();
+  const { set } = await loadMappings(mappingsDir, limits);
   const doubts = [...warnings, ...lintMaps([...set.sites.values()]).map(formatFault)];
   const count = `${maps} message maps, ${problems.length} faults, ${doubts.length} warnings`;
   const lines = [...problems, ...doubts.map((one) => `warning: ${one}`), count];
@@ -177,7 +183,7 @@ export interface MapCheck {
 
 /** Compiles all maps and looks whether the channels find theirs. */
 export async function checkMaps(config: Config): Promise<MapCheck> {
-  const { set, faults } = await loadMappings(config.mappingsDir);
+  const { set, faults } = await loadMappings(config.mappingsDir, config.limits);
   const lines = (severity: 'error' | 'warning'): string[] =>
     faults.filter((one) => one.severity === severity).map(formatFault);
   const { channels } = loadChannels(config.channelsDir, config);

@@ -35,6 +35,7 @@ export interface ChannelText {
   charset: string;
   orderBy?: string;
   site: string;
+  batchAnswer: 'messages' | 'batch';
   record?: { name: string; schema: string };
   retry: Channel['retry'];
   work?: Channel['work'];
@@ -75,6 +76,7 @@ export function checkRules(
     source: toSource(text.source, folder, context.host),
     orderBy: text.orderBy ?? (format === 'hl7v2' ? 'PID-3.1' : ''),
     ...(work !== undefined && { work }),
+    ...(text.batchAnswer === 'batch' && { batchAnswer: 'batch' as const }),
   };
   return { channel: deepFreeze(channel), faults };
 }
@@ -92,6 +94,9 @@ function checkFormat(text: ChannelText): Fault[] {
   }
   if (text.format === 'json' && text.record === undefined) {
     faults.push(fault('/record', 'name and schema of the record', 'nothing'));
+  }
+  if (text.format !== 'hl7v2' && text.batchAnswer === 'batch') {
+    faults.push(fault('/batchAnswer', 'nothing, as the format is not hl7v2', 'batch'));
   }
   if (text.format !== 'json' && text.record !== undefined) {
     faults.push(fault('/record', 'nothing, as the format is not json', 'an object'));

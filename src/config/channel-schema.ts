@@ -104,6 +104,12 @@ function readingProperties(): Record<string, unknown> {
       maxLength: 256,
       description: 'Field whose value orders messages: `PID-3.1` (default), `/mrn` for json.',
     },
+    batchAnswer: {
+      enum: ['messages', 'batch'],
+      default: 'messages',
+      description:
+        'hl7v2: a batch (BHS or FHS) is answered message by message, or by one batch: BHS, MSH ...',
+    },
     site: {
       type: 'string',
       pattern: '^([a-z0-9][a-z0-9-]{0,63})?$',

@@ -29,7 +29,7 @@ export interface RangeEntry {
 export type IndexEntry = TokenEntry | RangeEntry;
 
 /** Of one resource; a value beyond it is not found by its own parameter. */
-export const ENTRIES_MAX = 20_000;
+export const INDEX_ENTRIES_MAX = 20_000;
 
 /** References of parameters with more target types than this are found by their bare id. */
 export const TARGETS_MAX = 8;
@@ -43,13 +43,13 @@ export function indexEntries(resource: Resource): IndexEntry[] {
   const seen = new Set<string>();
   const add = (param: string, value: string): void => {
     const key = `${param}\u0000${value}`;
-    if (seen.has(key) || entries.length >= ENTRIES_MAX) return;
+    if (seen.has(key) || entries.length >= INDEX_ENTRIES_MAX) return;
     seen.add(key);
     entries.push({ kind: 'token', param, value });
   };
   const addRange = (param: string, low: number, high: number): void => {
     const key = `${param}\u0001${low} ${high}`;
-    if (seen.has(key) || entries.length >= ENTRIES_MAX) return;
+    if (seen.has(key) || entries.length >= INDEX_ENTRIES_MAX) return;
     seen.add(key);
     entries.push({ kind: 'range', param, low, high });
   };

@@ -5,14 +5,14 @@ import { EngineError } from '../model/errors.ts';
 import { checkJson, jsonFault, syntaxFault } from './json-check.ts';
 
 /** Levels of objects and arrays; FHIR data is rarely deeper than 12. */
-export const JSON_DEPTH_MAX = 64;
+export const DEPTH_DEFAULT = 64;
 
 /**
  * Parses a JSON text from outside. Throws BAD_REQUEST with line and column, never with a piece of
  * the text: no JSON, not UTF-8, too deep, a member named twice or `__proto__`, half a surrogate, a
  * number that no double can hold. A byte order mark is skipped (RFC 8259 section 8.1).
  */
-export function parseJson(input: string | Buffer, depthMax: number = JSON_DEPTH_MAX): unknown {
+export function parseJson(input: string | Buffer, depthMax: number = DEPTH_DEFAULT): unknown {
   const text = typeof input === 'string' ? checkText(input) : decode(input);
   const { lossy } = checkJson(text, depthMax);
   try {

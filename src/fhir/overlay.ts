@@ -7,12 +7,12 @@ import { referenceFault } from './reference.ts';
 import { ruleOf, type TypeRule } from './rules.ts';
 
 /** More findings than this are counted, not kept. */
-export const ISSUES_MAX = 200;
+export const FINDINGS_MAX = 200;
 
 /** Where the walk stands, and what it has gathered. */
 export class Walk {
   readonly issues: Issue[] = [];
-  /** Findings beyond ISSUES_MAX. */
+  /** Findings beyond FINDINGS_MAX. */
   left = 0;
   /** Members and items seen: a measure of how many faults there can be. */
   visited = 0;
@@ -22,7 +22,7 @@ export class Walk {
 
   /** Adds a finding at the present place, or at an element of it. */
   report(code: IssueCode, text: string, element = '', severity: Issue['severity'] = 'error'): void {
-    if (this.issues.length >= ISSUES_MAX) this.left++;
+    if (this.issues.length >= FINDINGS_MAX) this.left++;
     else this.issues.push({ severity, code, at: this.place(element), text });
   }
 

@@ -3,12 +3,12 @@
 import type { ErrorObject } from 'ajv';
 import type { Issue } from '../model/issue.ts';
 import { isResourceType } from './elements.ts';
-import { checkOverlay, ISSUES_MAX, Walk } from './overlay.ts';
+import { checkOverlay, FINDINGS_MAX, Walk } from './overlay.ts';
 import { checkStructure } from './schema.ts';
 
 export { isResourceType } from './elements.ts';
 
-export { ISSUES_MAX } from './overlay.ts';
+export { FINDINGS_MAX } from './overlay.ts';
 
 /** In data with more members than this, only the first structural fault is told. */
 const VISITED_MAX = 20_000;
@@ -34,13 +34,13 @@ export function validateResource(resource: unknown): Issue[] {
   const faults = checkStructure(type, resource, extent);
   if (faults !== null) for (const fault of faults) walk.issues.push(readFault(type, fault));
   checkContained(resource as Record<string, unknown>, type, walk);
-  return walk.issues.length + walk.left > ISSUES_MAX ? cutOff(walk) : walk.issues;
+  return walk.issues.length + walk.left > FINDINGS_MAX ? cutOff(walk) : walk.issues;
 }
 
 function cutOff({ issues, left: uncounted }: Walk): Issue[] {
-  const left = issues.length - ISSUES_MAX + uncounted;
+  const left = issues.length - FINDINGS_MAX + uncounted;
   const last = issue('structure', '', `${left} more findings are not listed.`);
-  return [...issues.slice(0, ISSUES_MAX), last];
+  return [...issues.slice(0, FINDINGS_MAX), last];
 }
 
 function issue(code: Issue['code'], at: string, text: string): Issue {

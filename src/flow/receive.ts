@@ -9,10 +9,19 @@ import {
   acknowledgeHl7,
   answerJson,
   expectsApplicationAnswer,
+  peekBatchHeader,
   type Ruling,
   readHeader,
+  shortName,
+  writeBatchAnswer,
 } from '../pipeline/acknowledge.ts';
-import { type IntakeContext, type IntakeItem, isNoise, readIntake } from '../pipeline/intake.ts';
+import {
+  type IntakeContext,
+  type IntakeItem,
+  type IntakeLimits,
+  isNoise,
+  readIntake,
+} from '../pipeline/intake.ts';
 import type { Queue } from '../queue/port.ts';
 import { acceptMessages, type Receipt } from '../record/accept.ts';
 import type { ClinicalRecord } from '../record/context.ts';
@@ -37,7 +46,7 @@ export interface ReceiveOptions {
   /** Resolves when the message reached its end; undefined when that took too long. */
   finished(id: string): Promise<Finished | undefined>;
   serves?: IntakeContext['serves'];
-  limits: { waitingMax: number; batchMessagesMax: number; jsonDepthMax: number };
+  limits: IntakeLimits & { waitingMax: number };
 }
 
 type Storing = ReceiveOptions & { accept: Accept };
@@ -68,9 +77,9 @@ export function createReceive(options: ReceiveOptions): Receive {
     }
     const rulings = await store(items, received, channel, storing);
     report(items, rulings, channel, performance.now() - begun, options.telemetry);
-    return channel.format === 'hl7v2'
-      ? answerHl7(items, rulings, channel, options)
-      : answerHttp(items, rulings, channel);
+    if (channel.format !== 'hl7v2') return answerHttp(items, rulings, channel);
+    const answer = answerHl7(items, rulings, channel, options);
+    return channel.batchAnswer === 'batch' ? inOneBatch(answer, received, items, options) : answer;
   };
 }
 
@@ -231,6 +240,30 @@ function answerHl7(
   };
   if (later.length > 0) answer.later = Promise.all(later).then((answers) => answers.flat());
   return answer;
+}
+
+/** A batch of answers to a batch; what follows later (enhanced mode) is a batch of its own. */
+function inOneBatch(
+  answer: Answer,
+  { bytes, at }: Received,
+  items: IntakeItem[],
+  options: ReceiveOptions,
+): Answer {
+  const header = peekBatchHeader(bytes);
+  if (header === undefined) return answer;
+  const notes = (items[0]?.envelope.batch ?? []).map((issue) => `${issue.at}: ${issue.text}`);
+  const wrap = (frames: Uint8Array[]): Uint8Array[] => {
+    const controlId = shortName(options.newId(at));
+    const context = { at: new Date(at).toISOString(), controlId, notes };
+    const batch = writeBatchAnswer(header, frames, context);
+    return batch === undefined ? [] : [batch];
+  };
+  const { later } = answer;
+  return {
+    ...answer,
+    frames: wrap(answer.frames ?? []),
+    ...(later === undefined ? {} : { later: later.then(wrap) }),
+  };
 }
 
 /** Enhanced mode: the application's answer tells what became of the message (section 2.9.3.2). */

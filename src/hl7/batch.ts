@@ -40,7 +40,7 @@ function isSingle(buffer: Buffer): boolean {
 
 const MARKS = ['\rMSH', '\nMSH', '\x0bMSH', 'BTS', 'FTS', 'BHS', 'FHS'];
 const STRAY_MAX = 20;
-const ISSUES_MAX = 100;
+const BATCH_ISSUES_MAX = 100;
 
 class Splitter {
   private readonly messagesMax: number;
@@ -100,6 +100,10 @@ class Splitter {
   private openContainer(name: 'FHS' | 'BHS', line: Line): void {
     this.closeMessage(line.start);
     this.enveloped = true;
+    if (name === 'FHS' && this.inBatch !== undefined) {
+      this.warn('BTS', 'A file begins inside of a batch: the batch has no trailer.');
+      this.inBatch = undefined;
+    }
     if (name === 'BHS') {
       if (this.inBatch !== undefined) this.warn('BTS', 'The batch has no trailer.');
       this.inBatch = 0;
@@ -113,7 +117,15 @@ class Splitter {
   private closeContainer(name: 'BTS' | 'FTS', line: Line): void {
     this.closeMessage(line.start);
     const counted = name === 'BTS' ? this.inBatch : this.inFile;
-    const declared = /^\d{1,9}/.exec(line.text.slice(4))?.[0];
+    if (name === 'FTS' && this.inBatch !== undefined) {
+      this.warn('BTS', 'The file ends inside of a batch: the batch has no trailer.');
+      this.inBatch = undefined;
+    }
+    const first = line.text.slice(4).split(line.text.charAt(3) || '|', 1)[0] ?? '';
+    const declared = /^\s*(\d{1,9})\s*$/.exec(first)?.[1];
+    if (declared === undefined && first.trim() !== '') {
+      this.warn(`${name}-1`, 'The count is not a number.');
+    }
     if (counted === undefined) {
       this.warn(name, 'A trailer without its header.');
     } else if (declared !== undefined && Number(declared) !== counted) {
@@ -130,7 +142,7 @@ class Splitter {
   }
 
   private warn(at: string, text: string): void {
-    if (this.issues.length >= ISSUES_MAX) return;
+    if (this.issues.length >= BATCH_ISSUES_MAX) return;
     this.issues.push(issueAt(at, 'warning', 'structure', text));
   }
 }

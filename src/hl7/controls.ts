@@ -23,11 +23,11 @@ export function replaceControls(message: Message): { message: Message; issues: I
     const text = replaceIn(value.text, isProse(segment.name, field));
     if (text === value.text) return;
     replaced.set(value, escapeIn(text, value));
-    if (replaced.size <= ISSUES_MAX) issues.push(issueAt(leafLocation(leaf), ...REPLACED));
+    if (replaced.size <= CONTROLS_MAX) issues.push(issueAt(leafLocation(leaf), ...REPLACED));
   });
   if (replaced.size === 0) return { message, issues };
-  if (replaced.size > ISSUES_MAX) {
-    const text = `Control characters were replaced in ${replaced.size - ISSUES_MAX} more places.`;
+  if (replaced.size > CONTROLS_MAX) {
+    const text = `Control characters were replaced in ${replaced.size - CONTROLS_MAX} more places.`;
     issues.push(issueAt('MSH', 'warning', 'value', text));
   }
   const segments = message.segments.map((segment) => {
@@ -42,7 +42,7 @@ export function replaceControls(message: Message): { message: Message; issues: I
 }
 
 const REPLACED = ['warning', 'value', 'Control characters were replaced.'] as const;
-const ISSUES_MAX = 100;
+const CONTROLS_MAX = 100;
 const FORBIDDEN = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]/;
 const BREAKS = /[\x0b\x0c\x85]/g;
 

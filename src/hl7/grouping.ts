@@ -53,7 +53,7 @@ interface Frame {
   filled: boolean;
 }
 
-const ISSUES_MAX = 100;
+const MISPLACED_MAX = 100;
 
 class Placer {
   readonly issues: Issue[] = [];
@@ -125,7 +125,7 @@ class Placer {
   }
 
   private report(segment: Segment, severity: Issue['severity'], text: string): void {
-    if (this.issues.length >= ISSUES_MAX) return;
+    if (this.issues.length >= MISPLACED_MAX) return;
     this.issues.push(issueAt(segment.location, severity, 'structure', text));
   }
 }
@@ -172,7 +172,7 @@ function reportMissing(node: StructureNode, group: Group, issues: Issue[]): void
     } else if (!child.required || child.segments.some((name) => group.segments.has(name))) {
       continue;
     }
-    if (issues.length >= 2 * ISSUES_MAX) return;
+    if (issues.length >= 2 * MISPLACED_MAX) return;
     const what = child.children === undefined ? 'segment' : 'group';
     const where = groupLocation(group);
     const text = `The required ${what} ${child.name} is missing${where && ` in ${where}`}.`;

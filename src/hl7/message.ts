@@ -8,15 +8,31 @@ import type { Path } from './path.ts';
 import { formatPath, issueAt } from './path.ts';
 import { ABSENT, Value } from './value.ts';
 
-/** More segments are left uncut in the last one; more delimiters are not split; both are errors. */
-export const MESSAGE_LIMITS = { segments: 20_000, delimiters: 1_000_000 };
+/**
+ * More segments are left uncut in the last one; more delimiters, or repetitions of one field, are
+ * not split; all are errors.
+ */
+export interface MessageLimits {
+  segments: number;
+  delimiters: number;
+  repetitions: number;
+}
+
+/** Of the tokenizer itself, whatever a caller allows. */
+export const MESSAGE_LIMITS: MessageLimits = {
+  segments: 100_000,
+  delimiters: 1_000_000,
+  repetitions: 1_000_000,
+};
 
 /** Reads one message. `toString()` of the result is `text`, character for character. */
-export function parseMessage(text: string): Message {
-  const { prefix, lines } = scanLines(text, MESSAGE_LIMITS.segments + 1);
+export function parseMessage(text: string, bounds: MessageLimits = MESSAGE_LIMITS): Message {
+  const limits = least(bounds, MESSAGE_LIMITS);
+  const { prefix, lines } = scanLines(text, limits.segments + 1);
   const issues: Issue[] = [];
-  if (lines.length > MESSAGE_LIMITS.segments) {
-    issues.push(issueAt('MSH', 'error', 'too-long', 'The message has too many segments.'));
+  if (lines.length > limits.segments) {
+    const what = `The message has more than ${limits.segments} segments.`;
+    issues.push(issueAt('MSH', 'error', 'too-long', what));
   }
   const header = lines.find((line) => HEADERS.has(line.text.slice(0, 3)));
   let delimiters = DEFAULT_DELIMITERS;
@@ -27,8 +43,9 @@ export function parseMessage(text: string): Message {
     delimiters = read.delimiters;
     issues.push(...read.issues);
   }
-  if (text.length > MESSAGE_LIMITS.delimiters && hasTooMany(text, delimiters)) {
-    const what = 'The message has too many fields or components; they are not split.';
+  const much = findTooMany(text, delimiters, limits);
+  if (much !== undefined) {
+    const what = `The message has more than ${much}; they are not split.`;
     issues.push(issueAt('MSH', 'error', 'too-long', what));
     delimiters = { ...NOTHING, field: delimiters.field };
   }
@@ -179,15 +196,46 @@ const NOTHING: Delimiters = {
   truncation: '',
 };
 
-function hasTooMany(text: string, delimiters: Delimiters): boolean {
-  const { field, component, repetition, subcomponent } = delimiters;
-  let count = 0;
-  for (const delimiter of [field, component, repetition, subcomponent]) {
-    if (delimiter === '') continue;
-    for (let at = text.indexOf(delimiter); at >= 0; at = text.indexOf(delimiter, at + 1)) {
-      count++;
-      if (count > MESSAGE_LIMITS.delimiters) return true;
+function least(one: MessageLimits, other: MessageLimits): MessageLimits {
+  return {
+    segments: Math.min(one.segments, other.segments),
+    delimiters: Math.min(one.delimiters, other.delimiters),
+    repetitions: Math.min(one.repetitions, other.repetitions),
+  };
+}
+
+/** What there is too much of, in words; undefined where all is within its limit. Linear. */
+function findTooMany(text: string, by: Delimiters, limits: MessageLimits): string | undefined {
+  const { field, component, repetition, subcomponent } = by;
+  if (text.length > limits.delimiters) {
+    let count = 0;
+    for (const delimiter of [field, component, repetition, subcomponent]) {
+      count += countOf(text, delimiter, limits.delimiters - count);
     }
+    if (count > limits.delimiters) return `${limits.delimiters} fields or components`;
+  }
+  const { repetitions } = limits;
+  if (countOf(text, repetition, repetitions) < repetitions) return undefined;
+  return hasLongField(text, by, repetitions) ? `${repetitions} repetitions of a field` : undefined;
+}
+
+/** Occurrences; counting stops one beyond `most`. */
+function countOf(text: string, delimiter: string, most: number): number {
+  if (delimiter === '') return 0;
+  let count = 0;
+  for (let at = text.indexOf(delimiter); at >= 0; at = text.indexOf(delimiter, at + 1)) {
+    count++;
+    if (count > most) break;
+  }
+  return count;
+}
+
+function hasLongField(text: string, { field, repetition }: Delimiters, most: number): boolean {
+  let count = 1;
+  for (const character of text) {
+    if (character === field || character === '\r' || character === '\n') count = 1;
+    else if (character === repetition) count++;
+    if (count > most) return true;
   }
   return false;
 }

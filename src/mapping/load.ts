@@ -8,15 +8,20 @@ import { fault, isFault, LAYERS, type MapFault, type MapSource, readSource } fro
 
 /**
  * Loads all maps below `dir`. Nothing is remembered between calls: the caller replaces its set
- * with the new one when it likes what it sees (no faults, examples pass), all at once.
+ * with the new one when it likes what it sees (no faults, examples pass), all at once. A file of
+ * more bytes than the limit is a fault; who gives no limit takes files of any size.
  */
-export async function loadMappings(dir: string): Promise<{ set: MappingSet; faults: MapFault[] }> {
+export async function loadMappings(
+  dir: string,
+  limits: { mappingFileBytesMax: number } = { mappingFileBytesMax: Infinity },
+): Promise<{ set: MappingSet; faults: MapFault[] }> {
+  const { mappingFileBytesMax: bytesMax } = limits;
   const faults: MapFault[] = [];
-  const base = await readLayers(dir, '', faults);
+  const base = await readLayers(dir, '', bytesMax, faults);
   const sites = new Map<string, MapSource[]>();
   for (const site of await listFolder(join(dir, 'sites'))) {
     if (!NAME.test(site)) continue;
-    sites.set(site, await readLayers(dir, `sites/${site}/`, faults));
+    sites.set(site, await readLayers(dir, `sites/${site}/`, bytesMax, faults));
   }
   const compiled = compileMappings(base, sites);
   return { set: compiled.set, faults: [...faults, ...compiled.faults] };
@@ -50,10 +55,14 @@ async function readExamples(root: string, site: string): Promise<Example[]> {
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
-const FILE_BYTES_MAX = 1_000_000;
 const FILES_MAX = 5000;
 
-async function readLayers(dir: string, below: string, faults: MapFault[]): Promise<MapSource[]> {
+async function readLayers(
+  dir: string,
+  below: string,
+  bytesMax: number,
+  faults: MapFault[],
+): Promise<MapSource[]> {
   const sources: MapSource[] = [];
   for (const layer of LAYERS) {
     for (const name of await listFolder(join(dir, below, layer))) {
@@ -66,7 +75,7 @@ async function readLayers(dir: string, below: string, faults: MapFault[]): Promi
         faults.push(fault(file, 0, '', `More than ${FILES_MAX} files.`));
         return sources;
       }
-      const source = await readOne(dir, layer, file);
+      const source = await readOne(dir, layer, file, bytesMax);
       if (isFault(source)) faults.push(source);
       else sources.push(source);
     }
@@ -78,12 +87,13 @@ async function readOne(
   dir: string,
   layer: MapSource['layer'],
   file: string,
+  bytesMax: number,
 ): Promise<MapSource | MapFault> {
   const path = join(dir, file);
   try {
     const { size } = await stat(path);
-    if (size > FILE_BYTES_MAX) {
-      return fault(file, 0, '', `The file is larger than ${FILE_BYTES_MAX} bytes.`);
+    if (size > bytesMax) {
+      return fault(file, 0, '', `The file is larger than ${bytesMax} bytes (mappingFileBytesMax).`);
     }
     return readSource(layer, file, await readFile(path, 'utf8'));
   } catch (thrown) {

@@ -29,6 +29,8 @@ export interface MapContext {
   zone: Zone;
   /** true = keep an account of every leaf. Costly. */
   account: boolean;
+  /** More resources are not made: then the result has none, and an error. Absent: no bound. */
+  resourcesMax?: number;
 }
 
 export interface MapResult {
@@ -83,6 +85,7 @@ function openRun(context: MapContext, record: Cell): Run {
     record,
     issues: [],
     made: new Map(),
+    resourcesMax: context.resourcesMax ?? Infinity,
     keyless: new Set(),
     memo: [],
     account: context.account ? new Account() : null,
@@ -103,7 +106,10 @@ function openRun(context: MapContext, record: Cell): Run {
 
 function runMap(map: MessageMap, run: Run, root: Group): MapResult {
   const byName = new Map<string, Instance[]>();
-  for (const compiled of map.byNeed) byName.set(compiled.name, placeInstances(compiled, run, root));
+  for (const compiled of map.byNeed) {
+    byName.set(compiled.name, placeInstances(compiled, run, root));
+    if (run.made.size > run.resourcesMax) return tooMany(run);
+  }
   for (const compiled of map.instances) {
     for (const instance of byName.get(compiled.name) ?? []) fillInstance(compiled, instance, run);
   }
@@ -114,6 +120,12 @@ function runMap(map: MessageMap, run: Run, root: Group): MapResult {
     issues: run.issues,
     account: run.account,
   };
+}
+
+function tooMany({ resourcesMax, issues, account }: Run): MapResult {
+  const text = `The message gives more than ${resourcesMax} resources (resourcesMax).`;
+  issues.push({ severity: 'error', code: 'too-long', at: '', text });
+  return { resources: [], provenance: {}, issues, account };
 }
 
 /** Finds where an instance is made, its key and its id; its rows run later. */
@@ -139,6 +151,7 @@ function placeInstances(compiled: CompiledInstance, run: Run, root: Group): Inst
     const instance: Instance = { name, type, id, key, group, segment, cell, made };
     registerInstance(run, instance);
     placed.push(instance);
+    if (run.made.size > run.resourcesMax) return placed;
     if (found.warning !== '') {
       const at = placeOfScope(scope);
       run.issues.push({ severity: 'warning', code: 'incomplete', at, text: found.warning });

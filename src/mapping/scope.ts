@@ -73,6 +73,8 @@ export interface Run {
   issues: Issue[];
   /** By `type/id`, in the order in which they were made. */
   made: Map<string, Made>;
+  /** Made more than these, the run stops. */
+  resourcesMax: number;
   /** Names of instances of which one found no key. */
   keyless: Set<string>;
   /** Results of datatype maps by map and level, then by raw text. */
@@ -216,7 +218,7 @@ export function placeOf(scope: Scope, path: SourcePath, repetition = 0): string 
 }
 
 /** More of one message are not kept; errors have as much room again. */
-const ISSUES_MAX = 10_000;
+const MAPPING_ISSUES_MAX = 10_000;
 
 /** Adds an issue about a path; texts hold no value. */
 export function addIssue(
@@ -228,7 +230,7 @@ export function addIssue(
   text: string,
 ): void {
   const { issues } = scope.run;
-  if (issues.length >= ISSUES_MAX && severity !== 'error') return;
-  if (issues.length >= 2 * ISSUES_MAX) return;
+  if (issues.length >= MAPPING_ISSUES_MAX && severity !== 'error') return;
+  if (issues.length >= 2 * MAPPING_ISSUES_MAX) return;
   issues.push({ severity, code, at: placeOf(scope, path, repetition), text });
 }

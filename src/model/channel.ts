@@ -26,6 +26,8 @@ export interface Channel {
   /** json only: the map's name under mappings/messages and the record's JSON schema. */
   record: { name: string; schema: Record<string, unknown> } | null;
   retry: { attempts: number; firstDelayMs: number; delayMsMax: number };
+  /** hl7v2: a batch is answered by one batch; absent = by an answer for each message. */
+  batchAnswer?: 'batch';
   /** Bounds of the work of one process; what is absent is not bounded. */
   work?: {
     /** Messages that are mapped and committed at the same time. */

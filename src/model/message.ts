@@ -27,6 +27,8 @@ export interface Envelope {
   subject: string;
   /** Messages with the same ordering key are applied in arrival order; default PID-3.1. */
   orderingKey: string;
+  /** What was wrong with the batch that it came in (BTS-1, trailers): of its first message. */
+  batch?: import('./issue.ts').Issue[];
 }
 
 /** What became of a message; kept sealed beside it. */

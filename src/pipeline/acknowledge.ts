@@ -4,13 +4,14 @@
 import { shortName } from '../crypto/uuid.ts';
 import { outcomeOfIssues } from '../fhir/outcome.ts';
 import { ackErrorOf, ackFrames, acksFor, isEnhanced, type Verdict } from '../hl7/ack.ts';
+import { peekBatchHeader, writeBatchAnswer } from '../hl7/batch-answer.ts';
 import { type Header, readHeader } from '../hl7/header.ts';
 import { ERRORS, type ErrorCode } from '../model/errors.ts';
 import type { Issue } from '../model/issue.ts';
 import { tableOf } from '../model/table.ts';
 import type { IntakeItem } from './intake.ts';
 
-export { readHeader };
+export { peekBatchHeader, readHeader, shortName, writeBatchAnswer };
 
 export interface Ruling {
   /** Of the message that is stored: for a repeated message, of the first one. */

@@ -9,10 +9,10 @@ import type { Resource, WriteMode } from '../model/resource.ts';
 import { type Identity, identify, readConditional } from './identity.ts';
 import { readJson } from './json.ts';
 import { rewriteReferences } from './references.ts';
-import { type Mapped, type MappedItem, refuse } from './step.ts';
+import { type Mapped, type MappedItem, type PipelineLimits, refuse } from './step.ts';
 
 /** Reads a Bundle or a resource. */
-export function mapFhir(input: PipelineInput): Mapped {
+export function mapFhir(input: PipelineInput, limits: PipelineLimits): Mapped {
   const parsed = readJson(input.raw);
   if (parsed.issue !== undefined) return refuse(parsed.issue);
   const body = parsed.value;
@@ -22,7 +22,7 @@ export function mapFhir(input: PipelineInput): Mapped {
   const issues: Issue[] = [];
   const entries =
     body.resourceType === 'Bundle'
-      ? readBundle(body, issues)
+      ? readBundle(body, limits.bundleEntriesMax, issues)
       : [{ at: '', resource: body as Resource, fullUrl: '', method: '', url: '', once: false }];
   const placed = entries.map((entry, position) => place(entry, position, input, issues));
   const items = placed.filter((item) => item !== undefined);
@@ -59,9 +59,15 @@ interface Placed {
 }
 
 const TYPES = new Set(['transaction', 'batch', 'message', 'collection', 'document']);
-const ENTRIES_MAX = 5000;
 
-function readBundle(bundle: JsonObject, issues: Issue[]): Entry[] {
+/** Undefined: the bundle is not too large. */
+export function tooManyEntries(bundle: JsonObject, entriesMax: number): Issue | undefined {
+  if (!Array.isArray(bundle.entry) || bundle.entry.length <= entriesMax) return undefined;
+  const text = `The Bundle has more than ${entriesMax} entries (bundleEntriesMax).`;
+  return wrong('too-long', '/entry', text);
+}
+
+function readBundle(bundle: JsonObject, entriesMax: number, issues: Issue[]): Entry[] {
   if (!TYPES.has(String(bundle.type))) {
     const text = `A Bundle of type ${[...TYPES].join(', ')} is taken here.`;
     issues.push(wrong('not-supported', '/type', text));
@@ -69,8 +75,9 @@ function readBundle(bundle: JsonObject, issues: Issue[]): Entry[] {
   }
   const list = Array.isArray(bundle.entry) ? bundle.entry : [];
   if (list.length === 0) issues.push(wrong('required', '/entry', 'The Bundle has no entries.'));
-  if (list.length > ENTRIES_MAX) {
-    issues.push(wrong('too-long', '/entry', `More than ${ENTRIES_MAX} entries.`));
+  const tooMany = tooManyEntries(bundle, entriesMax);
+  if (tooMany !== undefined) {
+    issues.push(tooMany);
     return [];
   }
   const asks = bundle.type === 'transaction' || bundle.type === 'batch';

@@ -10,18 +10,24 @@ import type { MessageMap } from '../mapping/message.ts';
 import { type MapContext, mapMessage } from '../mapping/run.ts';
 import { hasErrors, type Issue } from '../model/issue.ts';
 import type { PipelineInput } from '../model/pipeline.ts';
-import { type Mapped, refuse } from './step.ts';
+import { type Mapped, type PipelineLimits, refuse } from './step.ts';
 
 /** Parses, checks and maps one message. */
 export function mapHl7(
-  { raw, channel }: PipelineInput,
+  { raw, channel, envelope }: PipelineInput,
   maps: SiteMaps,
   context: MapContext,
+  limits: PipelineLimits,
 ): Mapped {
   const decoded = decodeMessage(raw, channel.charset || undefined);
-  const received = parseMessage(decoded.text);
+  const received = parseMessage(decoded.text, {
+    segments: limits.segmentsMax,
+    delimiters: limits.messagePartsMax,
+    repetitions: limits.repetitionsMax,
+  });
   const { message, issues: replaced } = replaceControls(received);
-  const issues: Issue[] = [...decoded.issues, ...message.issues, ...replaced];
+  const batch = envelope.batch ?? [];
+  const issues: Issue[] = [...batch, ...decoded.issues, ...message.issues, ...replaced];
   if (hasErrors(issues)) return refuse(...issues);
   issues.push(...noteHeader(message));
   const found = findMap(message, maps);

@@ -11,6 +11,7 @@ import { toEngineError } from '../model/errors.ts';
 import { hasErrors, type Issue, type IssueCode } from '../model/issue.ts';
 import type { Envelope } from '../model/message.ts';
 import type { Resource } from '../model/resource.ts';
+import { tooManyEntries } from './fhir.ts';
 
 export { isNoise };
 
@@ -28,7 +29,14 @@ export interface IntakeContext {
   checkRecord(record: unknown): Issue[];
   /** Whether a map serves `ADT^A01` on the channel; absent or undefined = not known. */
   serves?(channel: Channel, type: string): Served | undefined;
-  limits: { batchMessagesMax: number; jsonDepthMax: number };
+  limits: IntakeLimits;
+}
+
+export interface IntakeLimits {
+  batchMessagesMax: number;
+  jsonDepthMax: number;
+  segmentsMax: number;
+  bundleEntriesMax: number;
 }
 
 /** `broken`: there is a map, and it was refused for its faults. */
@@ -66,7 +74,9 @@ function readHl7(bytes: Uint8Array, context: IntakeContext): IntakeItem[] {
   const orderBy = parsePath(context.channel.orderBy);
   return batch.messages.map(({ start, end }, index) => {
     const item = readHl7Message(bytes.subarray(start, end), orderBy, context);
-    return index === 0 ? { ...item, issues: [...batch.issues, ...item.issues] } : item;
+    if (index > 0 || batch.issues.length === 0) return item;
+    const envelope = { ...item.envelope, batch: batch.issues };
+    return { ...item, envelope, issues: [...batch.issues, ...item.issues] };
   });
 }
 
@@ -82,7 +92,7 @@ function readHl7Message(
     return { envelope, raw, verdict: 'rejected', issues };
   }
   const envelope = envelopeOf(context, header);
-  const refusal = refusalOf(header, context);
+  const refusal = refusalOf(header, context) ?? tooLong(raw, context.limits.segmentsMax);
   if (refusal === undefined && !hasErrors(issues)) {
     const hold = processingIssue(header, context.channel);
     if (hold !== undefined) {
@@ -103,6 +113,28 @@ function readHl7Message(
 }
 
 type Refusal = { verdict: 'error' | 'rejected'; issue: Issue };
+
+/** Lines are counted in the bytes: a segment has at least three and its end. */
+function tooLong(raw: Uint8Array, segmentsMax: number): Refusal | undefined {
+  if (raw.length <= 2 * segmentsMax) return undefined;
+  // Beside CR a lone LF may be data: what is not counted here is counted by the pipeline.
+  const end = raw.includes(CR) ? CR : LF;
+  let count = 0;
+  let inLine = false;
+  for (const byte of raw) {
+    if (byte === CR || byte === LF) inLine = inLine && byte !== end;
+    else if (!inLine) {
+      inLine = true;
+      count += 1;
+    }
+  }
+  if (count <= segmentsMax) return undefined;
+  const text = `The message has more than ${segmentsMax} segments (segmentsMax).`;
+  return { verdict: 'rejected', issue: errorIssue('MSH', 'too-long', text) };
+}
+
+const CR = 0x0d;
+const LF = 0x0a;
 
 /** What the header alone shows: type, version and processing id (HL7 v2.5.1 section 2.9.2.1). */
 function refusalOf(header: Header, context: IntakeContext): Refusal | undefined {
@@ -161,7 +193,7 @@ function readJson(bytes: Uint8Array, context: IntakeContext): IntakeItem {
   }
   const item =
     context.channel.format === 'fhir'
-      ? readFhir(parsed.value, base)
+      ? readFhir(parsed.value, base, context.limits.bundleEntriesMax)
       : readRecord(parsed.value, base, context);
   return {
     envelope: envelopeOf(context, item.known),
@@ -174,12 +206,18 @@ function readJson(bytes: Uint8Array, context: IntakeContext): IntakeItem {
 type Known = Pick<Envelope, 'sender' | 'controlId' | 'type'> &
   Partial<Pick<Envelope, 'subject' | 'orderingKey'>>;
 
-function readFhir(value: unknown, base: Known): { known: Known; issues: Issue[] } {
+function readFhir(
+  value: unknown,
+  base: Known,
+  entriesMax: number,
+): { known: Known; issues: Issue[] } {
   const type = isObject(value) ? value.resourceType : undefined;
   if (!isObject(value) || typeof type !== 'string' || !/^[A-Z][A-Za-z]{1,63}$/.test(type)) {
     const text = 'A FHIR resource is expected: a JSON object with a resourceType.';
     return { known: base, issues: [errorIssue('resourceType', 'structure', text)] };
   }
+  const tooMany = type === 'Bundle' ? tooManyEntries(value, entriesMax) : undefined;
+  if (tooMany !== undefined) return { known: { ...base, type }, issues: [tooMany] };
   const resource = value as Resource;
   const identifier = isObject(resource.identifier) ? resource.identifier.value : undefined;
   const own = type === 'Bundle' && typeof identifier === 'string' ? identifier : '';

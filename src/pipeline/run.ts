@@ -10,7 +10,7 @@ import { mapFhir } from './fhir.ts';
 import { mapHl7 } from './hl7.ts';
 import { mapJson } from './json.ts';
 import { completeProvenance } from './provenance.ts';
-import { type Mapped, NO_SITE, refuse } from './step.ts';
+import { type Mapped, NO_SITE, type PipelineLimits, refuse, UNLIMITED } from './step.ts';
 
 export interface PipelineContext {
   mappings: MappingSet;
@@ -20,17 +20,17 @@ export interface PipelineContext {
   faultless?: Recent<string>;
   /** true = the output lists the fate of every field. Costly. */
   account?: boolean;
+  /** Absent: the message is not bounded. */
+  limits?: PipelineLimits;
 }
-
-/** More issues than this are cut off, errors first kept. */
-export const ISSUES_MAX = 500;
 
 /**
  * Runs a message through parse, validate, map and FHIR validation. With an issue of severity
  * `error` no resource is given. The same input and map give the same output, byte for byte.
  */
 export function runPipeline(input: PipelineInput, context: PipelineContext): PipelineOutput {
-  const mapped = mapInput(input, context);
+  const { limits = UNLIMITED } = context;
+  const mapped = boundResources(mapInput(input, context, limits), limits.resourcesMax);
   const { issues } = mapped;
   const provenance = completeProvenance(
     mapped,
@@ -61,7 +61,7 @@ export function runPipeline(input: PipelineInput, context: PipelineContext): Pip
   if (provenance !== null && last !== undefined) last.compartment = compartment;
   return {
     resources: failed ? [] : resources,
-    issues: limitIssues(issues),
+    issues: limitIssues(issues, limits.issuesMax),
     accounts: mapped.accounts,
     mapHash: mapped.mapHash,
     compartment: failed ? null : compartment,
@@ -81,17 +81,27 @@ function validateOnce(
   return found;
 }
 
-function mapInput(input: PipelineInput, context: PipelineContext): Mapped {
+/** Before validation: what is beyond the limit must not cost more than to count it. */
+function boundResources(mapped: Mapped, resourcesMax: number): Mapped {
+  if (mapped.resources.length <= resourcesMax) return mapped;
+  const text = `The message gives more than ${resourcesMax} resources (resourcesMax).`;
+  const issue: Issue = { severity: 'error', code: 'too-long', at: '', text };
+  return { ...mapped, resources: [], issues: [issue, ...mapped.issues] };
+}
+
+function mapInput(input: PipelineInput, context: PipelineContext, limits: PipelineLimits): Mapped {
   const { channel, envelope } = input;
-  if (envelope.format === 'fhir') return mapFhir(input);
+  if (envelope.format === 'fhir') return mapFhir(input, limits);
   const maps = context.mappings.sites.get(channel.site);
   if (maps === undefined) return refuse(NO_SITE);
   const zone = context.mappings.zoneOf(channel.timezone);
   if (zone === undefined) return refuse(WRONG_ZONE);
   const idOf = context.mappings.idsOf(envelope.tenant);
-  const mapContext = { messageId: envelope.id, idOf, zone, account: context.account === true };
+  const { resourcesMax } = limits;
+  const account = context.account === true;
+  const mapContext = { messageId: envelope.id, idOf, zone, account, resourcesMax };
   return envelope.format === 'hl7v2'
-    ? mapHl7(input, maps, mapContext)
+    ? mapHl7(input, maps, mapContext, limits)
     : mapJson(input, maps, mapContext);
 }
 
@@ -102,11 +112,12 @@ const WRONG_ZONE: Issue = {
   text: "The channel's timezone is not an IANA zone name.",
 };
 
-function limitIssues(issues: readonly Issue[]): Issue[] {
-  if (issues.length <= ISSUES_MAX) return [...issues];
+/** Errors are kept first; the last one says how many are not listed. */
+function limitIssues(issues: readonly Issue[], issuesMax: number): Issue[] {
+  if (issues.length <= issuesMax) return [...issues];
   const rank = { error: 0, warning: 1, information: 2 };
   const sorted = issues.toSorted((a, b) => rank[a.severity] - rank[b.severity]);
-  const text = `${issues.length - ISSUES_MAX} more issues are not listed.`;
+  const text = `${issues.length - issuesMax} more issues are not listed.`;
   const cut: Issue = { severity: 'information', code: 'too-long', at: '', text };
-  return [...sorted.slice(0, ISSUES_MAX), cut];
+  return [...sorted.slice(0, issuesMax), cut];
 }

@@ -3,6 +3,26 @@ import type { JsonObject } from '../mapping/json.ts';
 import type { Issue } from '../model/issue.ts';
 import type { FieldAccount, MappedResource } from '../model/resource.ts';
 
+/** What one message may hold and give; the table of limits has the same names. */
+export interface PipelineLimits {
+  segmentsMax: number;
+  messagePartsMax: number;
+  repetitionsMax: number;
+  bundleEntriesMax: number;
+  resourcesMax: number;
+  issuesMax: number;
+}
+
+/** For tools that run a message of their own. */
+export const UNLIMITED: PipelineLimits = {
+  segmentsMax: Infinity,
+  messagePartsMax: Infinity,
+  repetitionsMax: Infinity,
+  bundleEntriesMax: Infinity,
+  resourcesMax: Infinity,
+  issuesMax: Infinity,
+};
+
 export type MappedItem = Omit<MappedResource, 'compartment'>;
 
 export interface Mapped {

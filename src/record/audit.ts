@@ -73,11 +73,19 @@ export async function checkpointAudit(
   return { ...checkpoint, tenant, publicKey: publicKeyPem(signing.publicKey) };
 }
 
+/** Entries since the last checkpoint. */
+export async function countUnsigned(record: ClinicalRecord, tenant: string): Promise<number> {
+  const { seq } = await record.store.audit.head(tenant);
+  return seq - (await lastCheckpoint(record, tenant));
+}
+
 async function lastCheckpoint(record: ClinicalRecord, tenant: string): Promise<number> {
   const known = record.checkpointed.get(tenant);
   if (known !== undefined) return known;
   const stored = await record.store.audit.checkpoints(tenant);
-  return stored.reduce((most, { seq }) => Math.max(most, seq), 0);
+  const last = stored.reduce((most, { seq }) => Math.max(most, seq), 0);
+  record.checkpointed.set(tenant, last);
+  return last;
 }
 
 export interface AuditReport {

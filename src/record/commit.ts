@@ -5,8 +5,8 @@ import { CommitConflict, type Conflict } from '../store/port.ts';
 import type { ClinicalRecord } from './context.ts';
 import type { SealingKey } from './keyring.ts';
 
-const FIRST_DELAY_MS = 2;
-const DELAY_MS_MAX = 50;
+const FIRST_WAIT_MS = 2;
+const LOST_RACE_MS_MAX = 50;
 
 /**
  * Calls `attempt` until it does not throw CommitConflict. After a conflict the keys it names are
@@ -32,7 +32,7 @@ export async function retryConflicts<T>(
       }
       await recover(conflict);
       if (lost > 0) {
-        const most = Math.min(DELAY_MS_MAX, FIRST_DELAY_MS * 2 ** lost);
+        const most = Math.min(LOST_RACE_MS_MAX, FIRST_WAIT_MS * 2 ** lost);
         await sleep(Math.random() * most);
       }
     }

@@ -1,6 +1,7 @@
 // What Artery alone writes is written by no client, whatever door he comes by.
 import { describe, expect, it } from 'vitest';
 import { mapFhir } from '../../src/pipeline/fhir.ts';
+import { UNLIMITED } from '../../src/pipeline/step.ts';
 import { writeMapped } from '../../src/record/write.ts';
 import { arrival, mapped, openBench, output, provenance, receive } from '../record/open.ts';
 import { fhirServer } from './fhir-server.ts';
@@ -72,7 +73,7 @@ it('refuses them in a Bundle of a channel, at their entry', () => {
   const raw = Buffer.from(
     JSON.stringify({ resourceType: 'Bundle', type: 'batch', entry: [...entry] }),
   );
-  const { issues } = mapFhir({ raw, envelope, channel: {} } as never);
+  const { issues } = mapFhir({ raw, envelope, channel: {} } as never, UNLIMITED);
   expect(issues.filter(({ code }) => code === 'not-supported').map(({ at }) => at)).toEqual([
     '/entry/0',
     '/entry/2',

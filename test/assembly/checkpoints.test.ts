@@ -12,13 +12,15 @@ import { newFolder, removeFolders } from '../support/engine.ts';
 
 afterAll(removeFolders);
 
+const SELDOM = { intervalMs: 60_000, entriesMax: 10_000 };
+
 it('cuts off a signature that was torn, so that the next one can be read', async () => {
   const { record } = await openBench();
   const dataDir = newFolder();
   const telemetry = createTelemetry(silentLogger(), createMetrics());
   const sign = async () => {
     await recordEvent(record, CLERK, { action: 'config', outcome: 'success' });
-    await startCheckpoints({ record, dataDir, intervalMs: 60_000, telemetry }).close();
+    await startCheckpoints({ ...{ record, dataDir, telemetry }, ...SELDOM }).close();
   };
   const read = () => readFileSync(anchorsFile(dataDir), 'utf8').trimEnd().split('\n');
   const seqs = () => read().map((line) => JSON.parse(line).seq);

@@ -64,6 +64,11 @@ describe('a channel file', () => {
       'a.yaml:4: /source/port: expected a whole number from 0 to 65535',
     ],
     [`${GOOD}work: { concurrency: 0 }\n`, `a.yaml:5: ${WORK}/concurrency: expected`],
+    [`${GOOD}batchAnswer: both\n`, 'a.yaml:5: /batchAnswer: expected one of messages, batch'],
+    [
+      'format: fhir\nbatchAnswer: batch\nsource: { kind: http }\n',
+      'a.yaml:2: /batchAnswer: expected nothing, as the format is not hl7v2',
+    ],
     [`${GOOD}work: { perSecond: 5 }\n`, `a.yaml:5: ${WORK}/perSecond: expected`],
     [`${GOOD}timezone: Mars/Base\n`, 'a.yaml:5: /timezone: expected an IANA time zone'],
     [`${GOOD}accepts: [ADT^A01, adt]\n`, 'a.yaml:5: /accepts/1'],

@@ -1,6 +1,6 @@
 // What the index is told of a resource: exactly which entries, and how many at most.
 import { describe, expect, it } from 'vitest';
-import { ENTRIES_MAX, type IndexEntry, indexEntries } from '../../src/fhir/index-entries.ts';
+import { INDEX_ENTRIES_MAX, type IndexEntry, indexEntries } from '../../src/fhir/index-entries.ts';
 import { observation, patient } from './samples.ts';
 
 const show = (entry: IndexEntry): string =>
@@ -65,8 +65,8 @@ describe('indexEntries', () => {
   });
 
   it('is bounded', () => {
-    const identifier = Array.from({ length: ENTRIES_MAX }, (_, i) => ({ value: `v${i}` }));
-    expect(indexEntries(patient({ identifier }))).toHaveLength(ENTRIES_MAX);
+    const identifier = Array.from({ length: INDEX_ENTRIES_MAX }, (_, i) => ({ value: `v${i}` }));
+    expect(indexEntries(patient({ identifier }))).toHaveLength(INDEX_ENTRIES_MAX);
   });
 
   it('does not stumble over data of a wrong shape', () => {

@@ -1,7 +1,7 @@
 // The validator: one row per fault it must see, and valid data that it must let pass.
 import { describe, expect, it } from 'vitest';
 import { resourceTypes } from '../../src/fhir/elements.ts';
-import { ISSUES_MAX, validateResource } from '../../src/fhir/validate.ts';
+import { FINDINGS_MAX, validateResource } from '../../src/fhir/validate.ts';
 import { encounter, observation, patient, without } from './samples.ts';
 
 /** Findings as `code at`, sorted. */
@@ -193,9 +193,9 @@ describe('the answer', () => {
   });
 
   it('is cut off at its limit, and says so', () => {
-    const name = Array.from({ length: ISSUES_MAX + 50 }, () => ({ family: '' }));
+    const name = Array.from({ length: FINDINGS_MAX + 50 }, () => ({ family: '' }));
     const issues = validateResource(patient({ name }));
-    expect(issues).toHaveLength(ISSUES_MAX + 1);
+    expect(issues).toHaveLength(FINDINGS_MAX + 1);
     expect(issues.at(-1)?.text).toContain('50 more');
   });
 

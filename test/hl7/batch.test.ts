@@ -48,6 +48,37 @@ describe('splitBatch', () => {
       ['warning FTS-1: It declares 2 and 1 were found.'],
     ],
     [
+      'a count that is none',
+      `BHS|^~\\&\r${one}BTS|x1\r`,
+      [one],
+      ['warning BTS-1: The count is not a number.'],
+    ],
+    ['a count with blanks and a comment', `BHS|^~\\&\r${one}BTS| 1 |c\r`, [one], []],
+    [
+      'a batch in a batch',
+      `BHS|^~\\&\rBHS|^~\\&\r${one}BTS|1\rBTS|1\r`,
+      [one],
+      ['warning BTS: The batch has no trailer.', 'warning BTS: A trailer without its header.'],
+    ],
+    [
+      'a file in a batch',
+      `BHS|^~\\&\rFHS|^~\\&\r${one}FTS|0\rBTS|1\r`,
+      [one],
+      [
+        'warning BTS: A file begins inside of a batch: the batch has no trailer.',
+        'warning BTS: A trailer without its header.',
+      ],
+    ],
+    [
+      'trailers in the wrong order',
+      `FHS|^~\\&\rBHS|^~\\&\r${one}FTS|1\rBTS|1\r`,
+      [one],
+      [
+        'warning BTS: The file ends inside of a batch: the batch has no trailer.',
+        'warning BTS: A trailer without its header.',
+      ],
+    ],
+    [
       'no trailers',
       `FHS|^~\\&\rBHS|^~\\&\r${one}`,
       [one],

@@ -3,9 +3,12 @@ import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openMappings } from '../../src/assembly/mappings.ts';
+import { defaultLimits } from '../../src/config/limits.ts';
 import { loadMappings } from '../../src/mapping/load.ts';
 import { typeAt } from '../../src/mapping/target-type.ts';
 import { newFolder, removeFolders } from '../support/folder.ts';
+
+const LIMITS = defaultLimits();
 
 afterAll(removeFolders);
 
@@ -43,7 +46,7 @@ describe('a site overlay', () => {
 
   it('does not come into force with a fault, and the older maps stay', async () => {
     const dir = withOverlay('segments/PID-Patient.yaml', overlay('{ value: true, to: active }'));
-    const mappings = await openMappings(dir);
+    const mappings = await openMappings(dir, LIMITS);
     expect(mappings.first).toMatchObject({ faulty: false, problems: [] });
     const older = mappings.current;
     const file = join(dir, 'sites/north/segments/PID-Patient.yaml');
@@ -56,7 +59,7 @@ describe('a site overlay', () => {
 
   it('whose own example gives another result does not come into force', async () => {
     const dir = withOverlay('segments/PID-Patient.yaml', overlay('{ value: true, to: active }'));
-    const mappings = await openMappings(dir);
+    const mappings = await openMappings(dir, LIMITS);
     const folder = join(dir, 'sites/north/examples/ADT_A01');
     mkdirSync(folder, { recursive: true });
     const text = 'MSH|^~\\&|A|B|||20260131||ADT^A01^ADT_A01|1|P|2.5.1\rEVN||20260131\rPID|1||7\r';
@@ -69,7 +72,7 @@ describe('a site overlay', () => {
 
   it('that is wrong at the first load is told as such', async () => {
     const row = overlay('{ from: PID-8, to: nosuch.thing }');
-    const mappings = await openMappings(withOverlay('segments/PID-Patient.yaml', row));
+    const mappings = await openMappings(withOverlay('segments/PID-Patient.yaml', row), LIMITS);
     expect(mappings.first.faulty).toBe(true);
     expect(mappings.first.types.get('north')?.broken.has('ADT^A01')).toBe(true);
     expect(mappings.first.types.get('')?.served.has('ADT^A01')).toBe(true);

@@ -2,6 +2,7 @@
 // that fail when a test says so. What app.ts composes over threads is composed in one thread here.
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { defaultLimits } from '../../src/config/limits.ts';
 import { makeRootKeys } from '../../src/crypto/keys.ts';
 import { uuid7 } from '../../src/crypto/uuid.ts';
 import { validateResource } from '../../src/fhir/validate.ts';
@@ -126,7 +127,7 @@ export async function openFlowBench(options: FlowBenchOptions): Promise<FlowBenc
     checkRecord: () => [],
     waiting: () => 0,
     finished: async () => undefined,
-    limits: { waitingMax: 100_000, batchMessagesMax: 100, jsonDepthMax: 10 },
+    limits: { ...defaultLimits(), batchMessagesMax: 100, jsonDepthMax: 10 },
   });
   return {
     record,

@@ -1,7 +1,7 @@
 // The surface /admin: one route file per noun, one gate before all of them. Errors are
 // thrown: the server answers them as problem+json. What happens to messages is record/ and flow/.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { JSON_DEPTH_MAX, parseJson } from '../../fhir/json.ts';
+import { parseJson } from '../../fhir/json.ts';
 import { EngineError } from '../../model/errors.ts';
 import { auditRoutes } from './audit.ts';
 import { bodyRoutes } from './bodies.ts';
@@ -20,7 +20,7 @@ export async function adminApi(app: FastifyInstance, services: AdminServices): P
   app.addContentTypeParser(
     'application/json',
     { parseAs: 'buffer' },
-    async (_request: FastifyRequest, body: Buffer) => parseJson(body, JSON_DEPTH_MAX),
+    async (_request: FastifyRequest, body: Buffer) => parseJson(body, services.limits.jsonDepthMax),
   );
   app.addContentTypeParser(
     'application/octet-stream',

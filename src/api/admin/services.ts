@@ -33,6 +33,7 @@ export interface AdminServices {
   limits: {
     adminBodyBytesMax: number;
     adminListMax: number;
+    jsonDepthMax: number;
     replayMax: number;
     tokenLifeMs: number;
     tokenLifeMsMax: number;

@@ -15,7 +15,7 @@ import { sealedBodies } from './load-state.ts';
 import { resourceId } from './row-ids.ts';
 
 /** Room for the other fields and the index entries in a document of at most 16 MiB. */
-const BODY_BYTES_MAX = 15 * 1024 * 1024;
+const DOCUMENT_BYTES_MAX = 15 * 1024 * 1024;
 
 /** Throws CommitConflict, or EngineError where the unit can never be applied. */
 export function checkUnit(state: BatchState, unit: Unit): void {
@@ -31,7 +31,7 @@ export function checkUnit(state: BatchState, unit: Unit): void {
 
 function checkSealing(state: BatchState, unit: Unit): void {
   for (const { keyId, bytes } of sealedBodies(unit)) {
-    if (bytes.byteLength > BODY_BYTES_MAX) {
+    if (bytes.byteLength > DOCUMENT_BYTES_MAX) {
       throw new EngineError('TOO_LARGE', 'A body of more than 15 MiB cannot be kept in MongoDB.');
     }
     const known = state.keys.get(keyId);

@@ -54,8 +54,8 @@ const TRANSACTION: TransactionOptions = {
 };
 const COMMIT_TRIES = 3;
 const VAGUE_TRIES = 3;
-const FIRST_DELAY_MS = 2;
-const DELAY_MS_MAX = 250;
+const FIRST_WAIT_MS = 2;
+const RETRY_MS_MAX = 250;
 const HELD_DELAY_MS_MAX = 40;
 /** Between two groups, where others committed lately: they would never find the tenant free. */
 const YIELD_MS = 2;
@@ -117,8 +117,8 @@ export class TenantCommitter {
 
   /** Others' transactions are short; a server that is away is asked less and less often. */
   #delay(lost: number, held: boolean): number {
-    const most = held ? HELD_DELAY_MS_MAX : DELAY_MS_MAX;
-    return Math.random() * Math.min(most, FIRST_DELAY_MS * 2 ** Math.min(lost, 8));
+    const most = held ? HELD_DELAY_MS_MAX : RETRY_MS_MAX;
+    return Math.random() * Math.min(most, FIRST_WAIT_MS * 2 ** Math.min(lost, 8));
   }
 
   async close(): Promise<void> {
@@ -191,7 +191,7 @@ export class TenantCommitter {
         return;
       } catch (cause) {
         if (!isUnknownCommit(cause) || tries >= COMMIT_TRIES) throw cause;
-        await sleep(FIRST_DELAY_MS * 10 ** tries);
+        await sleep(FIRST_WAIT_MS * 10 ** tries);
       }
     }
   }
