@@ -172,7 +172,7 @@ async function openFlow(
   if (options.roles.includes('work')) {
     work = await startWorkLink({
       ...{ config, rootKeys, channels: loaded.channels, telemetry },
-      seat: engine.seat(),
+      seat: () => engine.seat(),
       finished: line.finished,
       died: () => process.kill(process.pid, 'SIGTERM'),
     });

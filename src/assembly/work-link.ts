@@ -16,7 +16,8 @@ export interface WorkLinkOptions {
   config: Config;
   rootKeys: string;
   channels: Channel[];
-  seat: WorkSeat;
+  /** For each thread that is started, one of its own. */
+  seat(): WorkSeat;
   telemetry: Telemetry;
   /** Told of every message that reached its end. */
   finished(result: Finished): void;
@@ -48,6 +49,8 @@ interface LinkState {
   mappingsVersion: number;
   ready: boolean;
   closing: boolean;
+  /** Ticks of the main thread's timer since the thread told anything. */
+  silentTicks: number;
 }
 
 /**
@@ -64,19 +67,6 @@ const HEAP_FLAGS = [
 
 /** Resolves when the thread drains its queue. */
 export async function startWorkLink(options: WorkLinkOptions): Promise<WorkLink> {
-  const wakes = new MessageChannel();
-  const workerData: WorkThreadData = {
-    config: options.config,
-    rootKeys: options.rootKeys,
-    channels: options.channels,
-    seat: options.seat,
-    wakePort: wakes.port2,
-  };
-  for (const flag of HEAP_FLAGS) setFlagsFromString(flag);
-  const worker = new Worker(new URL('./work-thread.ts', import.meta.url), {
-    workerData,
-    transferList: [...portsOf(options.seat), wakes.port2],
-  });
   const state: LinkState = {
     depth: { waiting: 0, active: 0 },
     damaged: 0,
@@ -85,26 +75,56 @@ export async function startWorkLink(options: WorkLinkOptions): Promise<WorkLink>
     mappingsVersion: 0,
     ready: false,
     closing: false,
+    silentTicks: 0,
   };
+  const { rootKeys, channels } = options;
+  const link = { options, state, latest: { rootKeys, channels } };
+  const first = await startThread(link);
+  return watchThread(link, first);
+}
+
+interface Link {
+  options: WorkLinkOptions;
+  state: LinkState;
+  /** What a thread that is started now must begin with. */
+  latest: Pick<WorkThreadData, 'rootKeys' | 'channels'>;
+}
+
+interface WorkThread {
+  worker: Worker;
+  wakePort: MessagePort;
+  /** Resolves when it has closed, or ended. */
+  closed: Promise<void>;
+  /** It is not to be missed any more. */
+  isGivenUp: boolean;
+}
+
+async function startThread({ options, state, latest }: Link): Promise<WorkThread> {
+  const wakes = new MessageChannel();
+  const seat = options.seat();
+  const workerData: WorkThreadData = {
+    ...{ config: options.config, ...latest, seat },
+    wakePort: wakes.port2,
+  };
+  for (const flag of HEAP_FLAGS) setFlagsFromString(flag);
+  const worker = new Worker(new URL('./work-thread.ts', import.meta.url), {
+    workerData,
+    transferList: [...portsOf(seat), wakes.port2],
+  });
   const ready = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<void>();
+  const thread = { worker, wakePort: wakes.port1, closed: closed.promise, isGivenUp: false };
   worker.on('message', (news: WorkNews) => {
-    if (news.kind === 'ready') {
-      state.ready = true;
-      ready.resolve();
-    } else if (news.kind === 'closed') closed.resolve();
-    else if (news.kind === 'finished') for (const result of news.results) options.finished(result);
-    else if (news.kind === 'state') {
-      state.depth = news.depth;
-      state.damaged = news.damaged;
-      options.telemetry.metrics.importSnapshot('work', news.metrics);
-    } else reportMappings(news, state, options.telemetry);
+    state.silentTicks = 0;
+    if (news.kind === 'ready') ready.resolve();
+    else if (news.kind === 'closed') closed.resolve();
+    else take(news, state, options);
   });
   const end = (error: Error) => {
     ready.reject(error);
     closed.resolve();
     // Before it was ready, the start fails and says why.
-    if (state.ready && !state.closing) options.died(error);
+    if (state.ready && !state.closing && !thread.isGivenUp) options.died(error);
   };
   worker.on('error', (error: Error) => {
     options.telemetry.emit('task.failed', { code: 'INTERNAL', places: placesOf(error) });
@@ -112,7 +132,21 @@ export async function startWorkLink(options: WorkLinkOptions): Promise<WorkLink>
   });
   worker.on('exit', () => end(new Error('the work thread ended')));
   await ready.promise;
-  return linkOver(worker, wakes.port1, state, closed.promise);
+  state.ready = true;
+  return thread;
+}
+
+function take(
+  news: Exclude<WorkNews, { kind: 'ready' | 'closed' }>,
+  state: LinkState,
+  { finished, telemetry }: WorkLinkOptions,
+): void {
+  if (news.kind === 'finished') for (const result of news.results) finished(result);
+  else if (news.kind === 'state') {
+    state.depth = news.depth;
+    state.damaged = news.damaged;
+    telemetry.metrics.importSnapshot('work', news.metrics);
+  } else reportMappings(news, state, telemetry);
 }
 
 function portsOf(seat: WorkSeat): MessagePort[] {
@@ -131,15 +165,48 @@ function reportMappings(
   telemetry.emit('mappings.loaded', { maps: news.maps, faults: news.problems.length });
 }
 
-function linkOver(
-  worker: Worker,
-  wakePort: MessagePort,
-  state: LinkState,
-  closed: Promise<void>,
-): WorkLink {
-  const order = (message: WorkOrder) => worker.postMessage(message);
+const TICK_MS = 1_000;
+
+/**
+ * A thread that tells nothing for `workSilenceMs` (an endless loop in a map) is ended, and another
+ * one takes its place: the mark of the work, or BullMQ, makes it suspect what was in work. Time is
+ * counted in ticks of this thread's own timer, so that a process that stood still is not blamed.
+ */
+function watchThread(link: Link, first: WorkThread): WorkLink {
+  const { options, state } = link;
+  const { workSilenceMs } = options.config.limits;
+  let thread = first;
+  let wakes = wakeThrough(first.wakePort);
+  let replacing: Promise<void> | undefined;
+  const replace = async (): Promise<void> => {
+    thread.isGivenUp = true;
+    options.telemetry.emit('work.silent', { ms: state.silentTicks * TICK_MS });
+    thread.wakePort.close();
+    await thread.worker.terminate();
+    state.silentTicks = 0;
+    thread = await startThread(link);
+    wakes = wakeThrough(thread.wakePort);
+  };
+  const timer = setInterval(() => {
+    if (replacing !== undefined || state.closing) return;
+    state.silentTicks += 1;
+    if (state.silentTicks * TICK_MS <= workSilenceMs) return;
+    replacing = replace().then(
+      () => {
+        replacing = undefined;
+      },
+      (thrown: unknown) => options.died(thrown instanceof Error ? thrown : new Error('no thread')),
+    );
+  }, TICK_MS);
+  timer.unref();
+  const order = (message: WorkOrder): void => {
+    if (message.kind === 'channels') link.latest.channels = message.channels;
+    if (message.kind === 'root-keys') link.latest.rootKeys = message.rootKeys;
+    thread.worker.postMessage(message);
+  };
   return {
-    wake: wakeThrough(wakePort).wake,
+    // What is lost while a thread is replaced is found by the first sweep of the next one.
+    wake: (wake) => wakes.wake(wake),
     order,
     depth: () => state.depth,
     damaged: () => state.damaged,
@@ -147,11 +214,13 @@ function linkOver(
     mappings: () => state.mappings,
     mappingsVersion: () => state.mappingsVersion,
     async close() {
+      clearInterval(timer);
+      await replacing;
       state.closing = true;
       order({ kind: 'close' });
-      await closed;
-      wakePort.close();
-      await worker.terminate();
+      await thread.closed;
+      thread.wakePort.close();
+      await thread.worker.terminate();
     },
   };
 }

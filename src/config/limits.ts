@@ -81,6 +81,13 @@ export const LIMITS = tableOf({
   ),
   inboxMax: count(16, 'Waiting messages of one ordering key that are read at a time.', 1_000),
   workConcurrency: count(96, 'Ordering keys processed at the same time.', 1_024),
+  workSilenceMs: {
+    default: MINUTE_MS,
+    min: 5_000,
+    max: 60 * MINUTE_MS,
+    unit: 'ms',
+    about: 'A work thread that tells nothing for so long is ended, and another takes its place.',
+  },
   attemptsMax: count(8, 'Attempts at one message, over all restarts, before it is set aside.', 100),
   firstDelayMs: ms(500, 'Wait before the second attempt; doubled each time.', 60),
   delayMsMax: ms(MINUTE_MS, 'Longest wait between two attempts.', 24 * 60),

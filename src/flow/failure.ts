@@ -86,7 +86,7 @@ function errorText(error: EngineError): string {
 
 export function processEnded(attempts: number): string {
   return (
-    'The process ended while this message was worked on. After ' +
+    'The process or its work thread ended while this message was worked on. After ' +
     `${attempts} attempts it is not tried again; correct it, or its map, and replay it.`
   );
 }

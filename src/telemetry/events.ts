@@ -200,6 +200,12 @@ export const EVENTS = tableOf({
   'task.failed': row('error', 'A background task failed.', { code: 'code', places: 'places' }, [
     'code',
   ]),
+  'work.silent': row(
+    'error',
+    'The work thread told nothing for too long: it was ended, and another one is started.',
+    { ms: 'ms' },
+    [],
+  ),
   'log.suppressed': row(
     'warn',
     'Lines of an event were not logged: there were too many in a minute. Its counter has them all.',

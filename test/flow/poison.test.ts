@@ -26,7 +26,8 @@ afterAll(removeFolders);
 
 const HOOK = new URL('../support/poison.ts', import.meta.url).href;
 const POISONED = { NODE_OPTIONS: `--import=${HOOK}`, ARTERY_ATTEMPTS_MAX: '3' };
-const REASON = 'The process ended while this message was worked on. After 3 attempts';
+const REASON =
+  'The process or its work thread ended while this message was worked on. After 3 attempts';
 /** The first end of the process counts for nobody; the next start knows of it. */
 const ENDS = 4;
 
@@ -102,6 +103,23 @@ describe('the embedded engine', () => {
     },
     240_000,
   );
+
+  it('ends a thread that works on a message for ever, and goes on by itself', async () => {
+    const folder = newFolder();
+    const { texts, others } = poisonedFeed('Poison-loop');
+    await accept(folder, texts);
+    const child = startChild(folder, { ...POISONED, ARTERY_WORK_SILENCE_MS: '5000' });
+    onTestFinished(() => child.kill());
+    expect(await settles(child)).toBe(true);
+    const { ask } = await child.ready;
+    const { messages } = await ask('GET', '/admin/messages?state=set-aside');
+    expect(messages).toHaveLength(1);
+    expect(await child.stop()).toBe(0);
+    expect(existsSync(markFile(join(folder, 'data')))).toBe(false);
+    const engine = await openTestEngine({ folder });
+    await checkAfterwards(engine, others, 'Poison-loop');
+    await engine.stop();
+  }, 240_000);
 });
 
 describe.skipIf(WITHOUT_REDIS)(`the cluster engine${WHY_SKIPPED}`, () => {

@@ -221,3 +221,39 @@ describe('what follows the last segment', () => {
     expect(output.resources).toEqual([]);
   });
 });
+
+const MSH = 'MSH|^~\\&|S|F|R|H|20240101||ADT^A01^ADT_A01|c|P|2.5.1';
+
+describe('further odd forms', () => {
+  it.each([
+    ['a BOM', `\ufeff${adt()}`],
+    ['blanks before MSH', `  \t${adt()}`],
+    ['LF ends', adt().replaceAll('\r', '\n')],
+    ['CRLF ends', adt().replaceAll('\r', '\r\n')],
+    ['blank lines between', adt().replaceAll('\r', '\r\r')],
+    ['a fifth delimiter', adt().replace('^~\\&|', '^~\\&#|')],
+    ['own delimiters', adt().replaceAll('|', '!').replaceAll('^', '*')],
+    ['an empty segment', adt().replace('\rPV1', '\rPD1\rPV1')],
+    ['a segment of lower case', adt().replace('\rPV1', '\rpv1')],
+    ['a very long field of a local segment', adt({ end: `ZZ1|${'x'.repeat(1_000_000)}` })],
+    ['an unknown charset', adt({ msh: `${MSH}||||||KLINGON` })],
+  ])('%s does not hold the rest back', (_, text) => {
+    const output = process(text);
+    expect(errors(output)).toEqual([]);
+    expect(find(output, 'Patient')).toMatchObject({ birthDate: '1962-03-20' });
+    expect(find(output, 'Encounter')).toBeDefined();
+  });
+
+  it.each([
+    ['a second MSH', adt({ end: MSH })],
+    ['delimiters that are equal', adt().replace('^~\\&|', '^^\\&|')],
+    ['a letter as a delimiter', adt().replace('^~\\&|', '^A\\&|')],
+    ['a segment name of two characters', adt().replace('\rPV1', '\rPV|1\rPV1')],
+    ['a segment name of four characters', adt().replace('\rPV1', '\rPIDX|1\rPV1')],
+  ])('%s is an error with its place, and nothing is applied', (_, text) => {
+    const output = process(text);
+    expect(errors(output).every(({ at }) => at !== '')).toBe(true);
+    expect(errors(output).length).toBeGreaterThan(0);
+    expect(output.resources).toEqual([]);
+  });
+});
