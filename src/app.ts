@@ -312,6 +312,7 @@ async function openSurfaces(
   if (options.roles.includes('api')) {
     await fastify.register(fhirApi, {
       ...{ prefix: '/fhir/R4', record, authenticate, limits, telemetry, version },
+      baseUrl: config.publicUrl === '' ? '' : `${config.publicUrl}/fhir/R4`,
     });
   }
   const admin = createAdminServices({

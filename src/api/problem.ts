@@ -24,30 +24,38 @@ export function problemOf(fault: EngineError, issues?: Issue[]): Problem {
   return issues === undefined ? problem : { ...problem, issues };
 }
 
-/**
- * Answers with problem+json. Under /fhir the same fault is an OperationOutcome: what
- * Fastify refuses before a route is found (a malformed URL) reaches the FHIR client as such, too.
- */
-export function sendProblem(
-  reply: FastifyReply,
-  problem: Problem,
-  request: FastifyRequest,
-): FastifyReply {
-  setFaultHeaders(reply, problem.code);
-  if (/^\/fhir(\/|\?|$)/.test(request.url)) {
-    const text = problem.detail;
-    const details = { severity: 'error', code: ERRORS[problem.code].fhir, details: { text } };
-    const outcome = { resourceType: 'OperationOutcome', issue: [details] };
-    return reply.code(problem.status).type(FHIR_JSON).send(JSON.stringify(outcome));
+/** The answer to a fault: problem+json, under /fhir an OperationOutcome. */
+export interface FaultBody {
+  type: string;
+  text: string;
+  headers: Record<string, string>;
+}
+
+/** `url` as it was asked for, whatever is wrong with it; no part of it is quoted. */
+export function bodyOfFault(fault: EngineError, url: string): FaultBody {
+  const headers = faultHeaders(fault.code);
+  // The address may be given whole (RFC 9112, section 3.2.2).
+  if (/^(https?:\/\/[^/?]*)?\/fhir(\/|\?|$)/i.test(url)) {
+    return { type: FHIR_JSON, text: JSON.stringify(outcomeOfError(fault)), headers };
   }
-  return reply.code(problem.status).type(PROBLEM_JSON).send(JSON.stringify(problem));
+  return { type: PROBLEM_JSON, text: JSON.stringify(problemOf(fault)), headers };
+}
+
+/** Answers a fault in the form of the surface that was asked. */
+export function answerFault(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  fault: EngineError,
+): FastifyReply {
+  const { type, text, headers } = bodyOfFault(fault, request.url);
+  return reply.code(ERRORS[fault.code].http).headers(headers).type(type).send(text);
 }
 
 /** Answers a fault as OperationOutcome, with its HTTP status. */
 export function sendFault(reply: FastifyReply, fault: EngineError): FastifyReply {
-  setFaultHeaders(reply, fault.code);
   const text = JSON.stringify(outcomeOfError(fault));
-  return reply.code(ERRORS[fault.code].http).type(FHIR_JSON).send(text);
+  const headers = faultHeaders(fault.code);
+  return reply.code(ERRORS[fault.code].http).headers(headers).type(FHIR_JSON).send(text);
 }
 
 /** Answers findings as OperationOutcome. */
@@ -58,7 +66,8 @@ export function sendIssues(reply: FastifyReply, status: number, issues: Issue[])
     .send(JSON.stringify(outcomeOfIssues(issues)));
 }
 
-function setFaultHeaders(reply: FastifyReply, code: ErrorCode): void {
-  if (code === 'UNAUTHENTICATED') reply.header('WWW-Authenticate', 'Bearer realm="Artery"');
-  if (ERRORS[code].http === 503) reply.header('Retry-After', '1');
+function faultHeaders(code: ErrorCode): Record<string, string> {
+  if (code === 'UNAUTHENTICATED') return { 'WWW-Authenticate': 'Bearer realm="Artery"' };
+  if (code === 'TOO_MANY_REQUESTS') return { 'Retry-After': '10' };
+  return ERRORS[code].http === 503 ? { 'Retry-After': '1' } : {};
 }

@@ -59,3 +59,14 @@ function accessOf(route: RouteOptions): RouteAccess | undefined {
   const hooks = [route.onRequest ?? []].flat() as Partial<Guard>[];
   return hooks.find((hook) => hook.access !== undefined)?.access;
 }
+
+/** Methods that are served under the path of `url`, sorted; empty = no route has that path. */
+export function methodsServed(rows: readonly RouteRow[], url: string): string[] {
+  const path = (url.split('?')[0] ?? '').split('/');
+  const matching = rows.filter((row) => {
+    const steps = row.url.split('/');
+    const fits = (step: string, at: number) => step.startsWith(':') || step === path[at];
+    return steps.length === path.length && steps.every(fits);
+  });
+  return [...new Set(matching.map(({ method }) => method))].sort();
+}

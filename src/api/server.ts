@@ -10,8 +10,11 @@ import { EngineError, type ErrorCode, toEngineError } from '../model/errors.ts';
 import { tableOf } from '../model/table.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 import { placesOf } from '../telemetry/fields.ts';
-import { problemOf, sendProblem } from './problem.ts';
-import { guardOf, OPEN, type RouteRow, requireAccess } from './route-access.ts';
+import { setAnswerHeaders } from './answer-headers.ts';
+import { answerFault } from './problem.ts';
+import { answerOddRequests, answerOnSocket, faultOfParser, watchAnswers } from './raw-answers.ts';
+import { requestIdOf } from './request-id.ts';
+import { guardOf, methodsServed, OPEN, type RouteRow, requireAccess } from './route-access.ts';
 
 export interface ServerOptions {
   telemetry: Telemetry;
@@ -38,39 +41,80 @@ declare module 'fastify' {
 /** Makes the server; it does not listen yet. Routes that declare no access are refused. */
 export function createServer(options: ServerOptions): FastifyInstance {
   const { limits } = options;
-  const app = Fastify({
+  const app: FastifyInstance = Fastify({
     logger: false,
+    genReqId: requestIdOf,
     bodyLimit: limits.bodyBytesMax,
     requestTimeout: limits.requestTimeoutMs,
     connectionTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
-    return503OnClosing: true,
+    // The hooks of the surfaces tell that it is closing, in the form of all errors.
+    return503OnClosing: false,
     routerOptions: { maxParamLength: 256 },
-    http: { maxHeaderSize: Math.max(limits.urlBytesMax, 16_384) },
+    http: {
+      maxHeaderSize: limits.urlBytesMax + HEADERS_BYTES_MAX,
+      // Asked for by a hook: Node would answer without a body.
+      requireHostHeader: false,
+    },
+    frameworkErrors: (error, request, reply) => {
+      setAnswerHeaders(request, reply);
+      return answerFault(request, reply, engineErrorOf(error));
+    },
+    clientErrorHandler: (error, socket) => {
+      const { fault, url } = faultOfParser(error, limits.urlBytesMax);
+      answerOnSocket(socket, fault, url, isAnswering(socket));
+    },
   });
+  const isAnswering = watchAnswers(app.server);
+  answerOddRequests(app.server);
   app.server.maxConnections = limits.httpConnectionsMax;
   app.decorate('routeTable', requireAccess(app));
+  app.addHook('onRequest', async (request, reply) => {
+    setAnswerHeaders(request, reply);
+    checkRequest(request, limits.urlBytesMax);
+  });
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const fault = engineErrorOf(error);
-    if (fault.code === 'INTERNAL') reportFault(error, options.telemetry);
-    return sendProblem(reply, problemOf(fault), request);
+    if (fault.code === 'INTERNAL') reportFault(error, request.id, options.telemetry);
+    return answerFault(request, reply, fault);
   });
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(reply, problemOf(new EngineError('NOT_FOUND', 'No such address.')), request),
-  );
+  app.setNotFoundHandler((request, reply) => {
+    const served = methodsServed(app.routeTable, request.url);
+    if (served.length === 0) {
+      return answerFault(request, reply, new EngineError('NOT_FOUND', 'No such address.'));
+    }
+    const allow = served.join(', ');
+    const fault = new EngineError('METHOD_NOT_ALLOWED', `Served here: ${allow}.`);
+    return answerFault(request, reply.header('Allow', allow), fault);
+  });
   measureRequests(app, options);
   healthPages(app, options);
   return app;
+}
+
+/** All headers together, beside the address. */
+const HEADERS_BYTES_MAX = 16_384;
+
+function checkRequest({ raw }: FastifyRequest, urlBytesMax: number): void {
+  if ((raw.url ?? '').length > urlBytesMax) throw new EngineError('URI_TOO_LONG');
+  if (raw.httpVersion === '1.1' && raw.headers.host === undefined) {
+    throw new EngineError('BAD_REQUEST', 'HTTP/1.1 asks for a Host header.');
+  }
 }
 
 /** What Fastify itself refuses, in the words of the one table of errors. */
 export function engineErrorOf(error: FastifyError | Error): EngineError {
   if (error instanceof EngineError) return error;
   const status = 'statusCode' in error ? error.statusCode : undefined;
-  const code = status === undefined ? undefined : FASTIFY_CODES[status];
+  if (status === undefined) return toEngineError(error);
+  const code = FASTIFY_CODES[status] ?? (isOfClient(status) ? 'BAD_REQUEST' : undefined);
   if (code === undefined) return toEngineError(error);
   return new EngineError(code, undefined, { cause: error });
+}
+
+function isOfClient(status: number): boolean {
+  return status >= 400 && status < 500;
 }
 
 const FASTIFY_CODES: Record<number, ErrorCode> = tableOf({
@@ -78,13 +122,14 @@ const FASTIFY_CODES: Record<number, ErrorCode> = tableOf({
   404: 'NOT_FOUND',
   405: 'METHOD_NOT_ALLOWED',
   413: 'TOO_LARGE',
-  414: 'BAD_REQUEST',
+  414: 'URI_TOO_LONG',
   415: 'UNSUPPORTED_MEDIA',
   503: 'CLOSING',
 });
 
-function reportFault(error: Error, telemetry: Telemetry): void {
-  telemetry.emit('request.failed', { code: 'INTERNAL', places: placesOf(error.cause ?? error) });
+function reportFault(error: Error, request: string, telemetry: Telemetry): void {
+  const places = placesOf(error.cause ?? error);
+  telemetry.emit('request.failed', { code: 'INTERNAL', places, request });
 }
 
 function measureRequests(app: FastifyInstance, { telemetry }: ServerOptions): void {

@@ -20,6 +20,8 @@ export interface Config {
   readonly host: string;
   /** 0 = any free port. */
   readonly httpPort: number;
+  /** Without a final slash, '' = none is configured. */
+  readonly publicUrl: string;
   readonly logLevel: LogLevel;
   /** Text of a key file, or null: then it stands in `rootKeyFile`. See root-key.ts. */
   readonly rootKey: string | null;
@@ -87,6 +89,7 @@ function freezeConfig(values: Record<string, unknown>, environment: Environment)
     mappingsDir: resolve(projectDir(), text('ARTERY_MAPPINGS_DIR')),
     host: text('ARTERY_HOST'),
     httpPort: Number(values.ARTERY_HTTP_PORT),
+    publicUrl: text('ARTERY_PUBLIC_URL'),
     anchorsTo: String(values.ARTERY_ANCHORS_TO ?? ''),
     logLevel: text('ARTERY_LOG_LEVEL') as LogLevel,
     rootKey: values.ARTERY_ROOT_KEY === undefined ? null : text('ARTERY_ROOT_KEY'),

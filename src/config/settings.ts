@@ -52,6 +52,20 @@ export const SETTINGS: readonly Setting[] = Object.freeze([
     secret: false,
   },
   {
+    name: 'ARTERY_PUBLIC_URL',
+    about:
+      'Address under which clients reach HTTP: `https://fhir.hospital.example`. It stands in ' +
+      'links, Location and the CapabilityStatement; needed behind a proxy.',
+    schema: {
+      type: 'string',
+      maxLength: 512,
+      pattern: '^https?://[A-Za-z0-9.:\\[\\]-]+(/[A-Za-z0-9._~-]+)*$',
+      expected: 'https://host, without a final slash',
+    },
+    default: undefined,
+    secret: false,
+  },
+  {
     name: 'ARTERY_LOG_LEVEL',
     about: 'Least level of the events that are logged.',
     schema: { enum: ['silent', 'fatal', 'error', 'warn', 'info', 'debug'] },

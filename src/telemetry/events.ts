@@ -189,12 +189,14 @@ export const EVENTS = tableOf({
   'patient.forgotten': row('warn', 'The key of a patient was destroyed.', { id: 'id' }, []),
   // access
   'access.denied': byStranger(
-    row('warn', 'A request was denied.', { code: 'code', status: 'count' }, ['code']),
+    row('warn', 'A request was denied.', { code: 'code', status: 'count', request: 'request' }, [
+      'code',
+    ]),
   ),
   'request.failed': row(
     'error',
     'A request failed in Artery itself.',
-    { code: 'code', places: 'places' },
+    { code: 'code', places: 'places', request: 'request' },
     ['code'],
   ),
   'task.failed': row('error', 'A background task failed.', { code: 'code', places: 'places' }, [

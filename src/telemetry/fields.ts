@@ -20,6 +20,8 @@ const CODES: ReadonlySet<string> = new Set([
 const FORMS = tableOf({
   /** UUID of a message, resource or credential. */
   id: text(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/),
+  /** X-Request-Id: a UUID, or what a proxy makes of hexadecimal digits; a word may be a name. */
+  request: text(/^[0-9a-f][0-9a-f.-]{15,127}$/i),
   /** Name of a channel: the operator's own file name. */
   channel: text(/^[a-z][a-z0-9-]{0,63}$/),
   /** Code of model/errors.ts, a system code as ECONNRESET, or words joined by underscores. */

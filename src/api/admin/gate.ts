@@ -42,7 +42,8 @@ async function identify(services: AdminServices, request: FastifyRequest): Promi
     return await services.authenticate(request);
   } catch (thrown) {
     if (thrown instanceof EngineError && thrown.code === 'UNAUTHENTICATED') {
-      services.telemetry.emit('access.denied', { code: thrown.code, status: 401 });
+      const { id } = request;
+      services.telemetry.emit('access.denied', { code: thrown.code, status: 401, request: id });
       countUnknownCaller(services.record, request.ip, `${thrown.code} admin`);
     }
     throw thrown;
@@ -54,7 +55,8 @@ async function auditDenial(
   request: FastifyRequest,
   principal: Principal,
 ): Promise<void> {
-  services.telemetry.emit('access.denied', { code: 'FORBIDDEN', status: 403 });
+  const { id } = request;
+  services.telemetry.emit('access.denied', { code: 'FORBIDDEN', status: 403, request: id });
   const detail = `FORBIDDEN ${request.method} ${request.routeOptions.url ?? '/admin'}`;
   await recordDenial(services.record, principal, { action: 'deny', detail });
 }

@@ -29,7 +29,6 @@ export async function adminApi(app: FastifyInstance, services: AdminServices): P
   );
   app.addHook('preValidation', async (request) => refuseUnknownNames(request));
   app.addHook('preHandler', async (request) => refuseUnknownChannel(services, request));
-  app.addHook('onSend', async (_request, reply) => void reply.header('cache-control', 'no-store'));
   const served: Served = new Map([['metrics', 'r']]);
   const open = createGate(services);
   const gate: Gate = (area, verb) => {

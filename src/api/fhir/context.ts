@@ -19,7 +19,7 @@ export interface FhirApiOptions {
   authenticate: (request: FastifyRequest) => Promise<Principal>;
   limits: FhirLimits;
   telemetry: Telemetry;
-  /** `https://host/fhir/R4`, without a final slash; default: as the client called it. */
+  /** `https://host/fhir/R4`, without a final slash; '' = see negotiate.ts. */
   baseUrl?: string;
   /** Of the software, for the CapabilityStatement. */
   version?: string;
@@ -44,6 +44,7 @@ export interface FhirContext extends FhirApiOptions {
 
 /** A request that was let in. */
 export interface Admitted {
+  request: FastifyRequest;
   principal: Principal;
   /** Patient that bounds the caller, null = none. */
   within: string | null;
@@ -83,11 +84,12 @@ async function admit(
   }
   const action: Action = { kind: 'fhir', verb, type };
   const decision = authorize(principal, action);
-  if (!decision.allowed) return refuse(context, principal, verb, type, decision.reason);
+  if (!decision.allowed) {
+    return refuse(context, request, principal, { verb, type, reason: decision.reason });
+  }
   const { within } = decision;
   return {
-    principal,
-    within,
+    ...{ request, principal, within },
     bound: within === null ? {} : { compartments: [within] },
     baseUrl: baseUrlOf(request, context.baseUrl ?? '', context.prefix),
   };
@@ -96,14 +98,14 @@ async function admit(
 /** Audits a denial, then throws FORBIDDEN. */
 export async function refuse(
   context: FhirContext,
+  request: FastifyRequest,
   principal: Principal,
-  verb: Verb,
-  type: string,
-  reason: string,
+  { verb, type, reason }: { verb: Verb; type: string; reason: string },
 ): Promise<never> {
   const detail = `FORBIDDEN ${verb} ${type}`;
   await recordDenial(context.record, principal, { action: 'deny', detail });
-  context.telemetry.emit('access.denied', { code: 'FORBIDDEN', status: 403 });
+  const { id } = request;
+  context.telemetry.emit('access.denied', { code: 'FORBIDDEN', status: 403, request: id });
   throw new EngineError('FORBIDDEN', reason);
 }
 

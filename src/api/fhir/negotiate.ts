@@ -67,11 +67,26 @@ export function isUnmodified(request: FastifyRequest, etag: string, lastUpdated:
   return Math.floor(lastUpdated / 1000) * 1000 <= Date.parse(since);
 }
 
-/** `https://host/fhir/R4`: as configured, else as the client called it. */
+/**
+ * `https://host/fhir/R4`: as configured, else as the client called it, where it named this machine
+ * (`localhost`, or the address that it reached); else that address. A name that the client made up
+ * is never in an answer.
+ */
 export function baseUrlOf(request: FastifyRequest, configured: string, prefix: string): string {
   if (configured !== '') return configured;
-  const host = /^[\w.:[\]-]{1,255}$/.test(request.host) ? request.host : 'localhost';
-  return `${request.protocol}://${host}${prefix}`;
+  return `${request.protocol}://${ownHost(request)}${prefix}`;
+}
+
+function ownHost(request: FastifyRequest): string {
+  const { localAddress = '127.0.0.1', localPort } = request.raw.socket;
+  const plain = localAddress.replace(/^::ffff:/, '');
+  const address = plain.includes(':') ? `[${plain}]` : plain;
+  const port = localPort === undefined ? '' : `:${localPort}`;
+  const asked = (request.raw.headers.host ?? '').toLowerCase();
+  const ports = localPort === undefined ? ['', ':80'] : [port];
+  const names = ['localhost', '127.0.0.1', '[::1]', address];
+  const own = names.some((name) => ports.some((one) => asked === `${name}${one}`));
+  return own ? asked : `${address}${port}`;
 }
 
 /** Parameters of the URL in their order; Fastify's own parser would lose it. */

@@ -142,11 +142,12 @@ function addFaults(app: FastifyInstance, { telemetry, record }: FhirContext): vo
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const fault = engineErrorOf(error);
     if (fault.code === 'UNAUTHENTICATED') {
-      telemetry.emit('access.denied', { code: fault.code, status: 401 });
+      telemetry.emit('access.denied', { code: fault.code, status: 401, request: request.id });
       countUnknownCaller(record, request.ip, `${fault.code} fhir`);
     }
     if (fault.code === 'INTERNAL') {
-      telemetry.emit('request.failed', { code: 'INTERNAL', places: placesOf(fault.cause) });
+      const places = placesOf(fault.cause);
+      telemetry.emit('request.failed', { code: 'INTERNAL', places, request: request.id });
     }
     return sendFault(reply, fault);
   });

@@ -83,19 +83,19 @@ function statusOf(issues: readonly Issue[]): number {
 /** A caller that is bound to a patient writes into that patient's compartment only. */
 async function keepWithin(
   context: FhirContext,
-  { principal, within }: Admitted,
+  { request, principal, within }: Admitted,
   verb: 'c' | 'u',
   resource: Resource,
 ): Promise<void> {
   if (within === null || patientCompartment(resource) === within) return;
   const reason = 'The resource is not in the compartment of the token.';
-  await refuse(context, principal, verb, resource.resourceType, reason);
+  await refuse(context, request, principal, { verb, type: resource.resourceType, reason });
 }
 
 /** Nor does it take over a resource that is in another one. */
 async function keepStoredWithin(
   context: FhirContext,
-  { principal, within }: Admitted,
+  { request, principal, within }: Admitted,
   ref: { type: string; id: string },
 ): Promise<void> {
   if (within === null) return;
@@ -107,7 +107,7 @@ async function keepStoredWithin(
     throw thrown;
   }
   const reason = 'The resource is not in the compartment of the token.';
-  await refuse(context, principal, 'u', ref.type, reason);
+  await refuse(context, request, principal, { verb: 'u', type: ref.type, reason });
 }
 
 function sendSaved(
