@@ -25,6 +25,7 @@ import type { App, OpenOptions } from './commands/context.ts';
 import { readVersion } from './commands/version.ts';
 import { type LoadedChannels, loadChannels } from './config/channels.ts';
 import type { Config } from './config/config.ts';
+import { openForgottenFile } from './config/forgotten-file.ts';
 import type { Limits } from './config/limits.ts';
 import { readPortOwners, writePortOwners } from './config/port-owners.ts';
 import { createRecordCheck } from './config/record-check.ts';
@@ -36,6 +37,7 @@ import { countStray, createReceive, type ReceiveOptions, refuseOversize } from '
 import { EngineError } from './model/errors.ts';
 import type { Depth, Wake } from './queue/port.ts';
 import { type ClinicalRecord, openRecord } from './record/context.ts';
+import { forgetAgain } from './record/forget.ts';
 import { messageHead } from './record/message.ts';
 import { httpSource } from './source/http.ts';
 import { open as openMllp } from './source/mllp.ts';
@@ -123,13 +125,17 @@ async function openBase(
     store,
     rootKeys: loadRootKeys(config, rootKeys),
     readRootKeys: () => loadRootKeys(config),
+    forgotten: openForgottenFile(config),
     clock: Date.now,
     damaged: tellDamage(telemetry),
   });
   telemetry.metrics.gauge('records_damaged', () => record.damage.count());
   closers.push(() => record.close());
   // A wrong root key stops the start here, not each message later.
-  for (const tenant of await store.audit.tenants()) await record.keyring.tenant(tenant);
+  for (const tenant of await store.audit.tenants()) {
+    await record.keyring.tenant(tenant);
+    for (const id of await forgetAgain(record, tenant)) telemetry.emit('patient.forgotten', { id });
+  }
   const { dataDir, limits } = config;
   const intervalMs = limits.checkpointIntervalMs;
   const entriesMax = limits.checkpointEntriesMax;

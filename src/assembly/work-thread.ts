@@ -3,6 +3,7 @@
 import { setPriority } from 'node:os';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
+import { openForgottenFile } from '../config/forgotten-file.ts';
 import { createRecent } from '../crypto/recent.ts';
 import { validateResource } from '../fhir/validate.ts';
 import type { Finished } from '../flow/desk.ts';
@@ -60,7 +61,9 @@ async function runWorkThread(data: WorkThreadData, main: MessagePort): Promise<v
   const rootKeys = loadRootKeys(config, data.rootKeys);
   const readRootKeys = () => loadRootKeys(config);
   const damaged = tellDamage(telemetry);
-  const record = openRecord({ store, rootKeys, readRootKeys, clock: Date.now, damaged });
+  const forgotten = openForgottenFile(config);
+  const clock = Date.now;
+  const record = openRecord({ store, rootKeys, readRootKeys, forgotten, clock, damaged });
   telemetry.metrics.gauge('records_damaged', () => record.damage.count());
   let channels = byName(data.channels);
   const mappings = await openMappings(config.mappingsDir, config.limits);

@@ -4,6 +4,7 @@ import {
   createPrivateKey,
   createSecretKey,
   generateKeyPairSync,
+  hkdfSync,
   type KeyObject,
   randomBytes,
   randomUUID,
@@ -123,6 +124,11 @@ export interface KeyPlace {
 /** A fresh symmetric key, opened. `random` must give fresh random bytes. */
 export function makeSecretKey(random: (bytes: number) => Uint8Array): KeyObject {
   return createSecretKey(random(KEY_BYTES));
+}
+
+/** A key for one more purpose out of a symmetric key (HKDF-SHA-256, RFC 5869). */
+export function deriveKey(key: KeyObject, purpose: string): KeyObject {
+  return createSecretKey(new Uint8Array(hkdfSync('sha256', key, '', purpose, KEY_BYTES)));
 }
 
 /** A fresh Ed25519 key pair for checkpoints. */

@@ -10,6 +10,7 @@ import type { Store } from '../store/port.ts';
 import type { CachedResource } from './body.ts';
 import { type Damage, DamageLog } from './damage.ts';
 import { DenialLog } from './denials.ts';
+import type { ForgottenTexts } from './forgotten.ts';
 import { Keyring } from './keyring.ts';
 import { Trail } from './trail.ts';
 import { openTurns, type Turns } from './turns.ts';
@@ -48,6 +49,8 @@ export interface RecordOptions {
   rootKeys: RootKeys;
   /** Reads them anew where they are kept: another process may have rotated them. */
   readRootKeys?: () => RootKeys;
+  /** Where the ids of destroyed keys are kept, outside the store. Default: nowhere. */
+  forgotten?: ForgottenTexts;
   /** ms since the epoch. */
   clock: () => number;
   /** Random bytes, for tests; node:crypto's by default. */
@@ -99,8 +102,8 @@ export function openRecord(options: RecordOptions): ClinicalRecord {
   const random = options.random ?? randomBytes;
   const { store, clock } = options;
   const sealer = createSealer(random);
-  const { readRootKeys } = options;
-  const keyContext = { store, sealer, clock, random, limits, readRootKeys };
+  const { readRootKeys, forgotten } = options;
+  const keyContext = { store, sealer, clock, random, limits, readRootKeys, forgotten };
   const keyring = new Keyring(keyContext, options.rootKeys);
   const denials = new DenialLog(store, clock);
   const trail = new Trail(store, clock, limits.auditBacklogMax);

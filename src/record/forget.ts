@@ -36,9 +36,30 @@ export async function forgetPatient(
     subject: patientId,
   });
   const forget = { compartment: patientId, keyIds };
+  // First: a kill in between leaves a key that no longer opens, and the next start destroys it.
+  await record.keyring.markForgotten(tenant, keyIds);
   await record.store.commit({ tenant, forget, audit: [{ at: record.clock(), entry }] });
   record.invalidate('patient');
   return { keysDestroyed: keyIds.length, messages };
+}
+
+/**
+ * Destroys again what the store has living although it was forgotten: a backup of before was
+ * restored, a row was written back, or a kill came before the commit. Call it at each start.
+ * Answers the compartments; one lookup for each key that was ever forgotten.
+ */
+export async function forgetAgain(record: ClinicalRecord, tenant: string): Promise<string[]> {
+  const returned = new Set<string>();
+  for (const id of await record.keyring.forgottenIds(tenant)) {
+    const row = await record.store.keys.get(tenant, id);
+    const compartment = compartmentOfKey(id);
+    if (row !== undefined && row.destroyedAt === null && compartment !== null) {
+      returned.add(compartment);
+    }
+  }
+  const principal: Principal = { tenant, id: 'artery', scopes: [], peer: '', patient: null };
+  for (const compartment of returned) await forgetPatient(record, principal, compartment);
+  return [...returned];
 }
 
 /** Ids of the compartment's data keys that are not destroyed yet. */
@@ -48,10 +69,13 @@ async function livingKeys(
   compartment: string,
 ): Promise<string[]> {
   const living: string[] = [];
+  // After a restore a generation may be missing that was forgotten: the next one may stand.
+  const forgotten = new Set(await record.keyring.forgottenIds(tenant));
   for (let generation = 0; ; generation += 1) {
-    const row = await record.store.keys.get(tenant, dataKeyId(compartment, generation));
-    if (row === undefined) return living;
-    if (row.destroyedAt === null) living.push(row.id);
+    const id = dataKeyId(compartment, generation);
+    const row = await record.store.keys.get(tenant, id);
+    if (row?.destroyedAt === null) living.push(id);
+    if (row === undefined && !forgotten.has(id)) return living;
   }
 }
 

@@ -15,6 +15,7 @@ import { createRecent, type Recent } from '../crypto/recent.ts';
 import type { Sealer } from '../crypto/seal.ts';
 import { EngineError } from '../model/errors.ts';
 import type { KeyRow, KeyWrite, Store } from '../store/port.ts';
+import { ForgottenKeys, type ForgottenTexts } from './forgotten.ts';
 import { loadTenant, type TenantKeys } from './tenant-keys.ts';
 
 export interface KeyringContext {
@@ -25,6 +26,8 @@ export interface KeyringContext {
   limits: { keysCached: number; keyRecheckMs: number; tokensCached: number };
   /** The root keys as they are kept now: another process may have rotated them. */
   readRootKeys?: (() => RootKeys) | undefined;
+  /** Kept outside the store; without it a restored backup brings forgotten keys back. */
+  forgotten?: ForgottenTexts | undefined;
 }
 
 /** The key to seal with. `write` is set for a key that is new: it must ride in the same unit. */
@@ -51,11 +54,13 @@ export class Keyring {
   readonly #opened: Recent<Opened>;
   readonly #generations: Recent<number>;
   readonly #tenants = new Map<string, Promise<TenantKeys>>();
+  readonly #forgotten: ForgottenKeys;
   #rootKeys: RootKeys;
 
   constructor(context: KeyringContext, rootKeys: RootKeys) {
     this.#context = context;
     this.#rootKeys = rootKeys;
+    this.#forgotten = new ForgottenKeys(context.forgotten, context.sealer);
     this.#opened = createRecent(context.limits.keysCached);
     this.#generations = createRecent(context.limits.keysCached);
   }
@@ -99,6 +104,17 @@ export class Keyring {
     if (opened === undefined) throw new EngineError('KEY_UNAVAILABLE', `No key has the id ${id}.`);
     if (opened.key === null) throw new EngineError('KEY_DESTROYED');
     return opened.key;
+  }
+
+  /** Before the commit that destroys them: none of these opens from now on, whatever is stored. */
+  async markForgotten(tenant: string, ids: string[]): Promise<void> {
+    this.#forgotten.add(await this.tenant(tenant), ids, this.#context.clock());
+    this.drop(tenant, ids);
+  }
+
+  /** Ids that were marked, in their order. */
+  async forgottenIds(tenant: string): Promise<string[]> {
+    return this.#forgotten.idsOf(await this.tenant(tenant));
   }
 
   /** Remembers keys whose unit was committed. */
@@ -150,6 +166,12 @@ export class Keyring {
       if (fresh || known.key === null) return known;
     }
     const row = await store.keys.get(tenant, id);
+    const forgottenAt = await this.#forgottenAt(tenant, id);
+    const checkedAt = clock();
+    if (forgottenAt !== undefined) {
+      const destroyedAt = row?.destroyedAt ?? forgottenAt;
+      return this.#opened.set(`${tenant}|${id}`, { key: null, destroyedAt, checkedAt });
+    }
     if (row === undefined) {
       if (known === undefined) return undefined;
       throw new EngineError('STORE_CORRUPT', `The store has lost the key ${id}.`);
@@ -158,9 +180,14 @@ export class Keyring {
       // The bytes of a living key never change: it is unwrapped once.
       key: row.destroyedAt === null ? (known?.key ?? (await this.#unwrap(tenant, row))) : null,
       destroyedAt: row.destroyedAt,
-      checkedAt: clock(),
+      checkedAt,
     };
     return this.#opened.set(`${tenant}|${id}`, opened);
+  }
+
+  async #forgottenAt(tenant: string, id: string): Promise<number | undefined> {
+    if (compartmentOfKey(id) === null) return undefined;
+    return this.#forgotten.at(await this.tenant(tenant), id);
   }
 
   /** Opens a row as it is stored, whatever is cached. Throws STORE_CORRUPT, KEY_UNAVAILABLE. */

@@ -2,7 +2,14 @@
 // them, in one commit, when the tenant is used for the first time.
 import type { KeyObject } from 'node:crypto';
 import { entryText } from '../audit/entry.ts';
-import { makeSecretKey, makeSigningKey, type RootKey, unwrapKey, wrapKey } from '../crypto/keys.ts';
+import {
+  deriveKey,
+  makeSecretKey,
+  makeSigningKey,
+  type RootKey,
+  unwrapKey,
+  wrapKey,
+} from '../crypto/keys.ts';
 import { publicKeyOf, thumbprint } from '../crypto/sign.ts';
 import { type Blinder, createBlinder } from '../crypto/token.ts';
 import { idMaker } from '../crypto/uuid.ts';
@@ -18,6 +25,8 @@ export interface TenantKeys {
   current: { id: string; key: KeyObject };
   /** Blind tokens and digests under the tenant's index key. */
   blinder: Blinder;
+  /** Seals the ids of destroyed keys, outside the store. Out of the index key: it never changes. */
+  forgotten: KeyObject;
   signing: { id: string; privateKey: KeyObject; publicKey: KeyObject };
 }
 
@@ -82,6 +91,7 @@ async function openTenant(
     ids: idMaker(tenant),
     current: { id: newest.id, key: keyOf(newest.id) },
     blinder: createBlinder(indexKey, context.limits.tokensCached),
+    forgotten: deriveKey(indexKey, 'artery forgotten keys'),
     signing: { id: signing.id, privateKey, publicKey: publicKeyOf(privateKey) },
   };
 }
