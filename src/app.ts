@@ -310,7 +310,7 @@ async function openSurfaces(
   const rate = new CallerRate(limits, () => performance.now());
   const authenticate = createAuthenticate({ record, operatorSecret, tenant: TENANT, rate });
   const fastify = createServer({
-    ...{ telemetry, limits, version, rate },
+    ...{ telemetry, limits, version, rate, trustedProxies: config.trustedProxies },
     ready: () => readiness(core, options, phase),
     admitMetrics: async (request) => admitMetrics(request, authenticate),
   });
@@ -377,6 +377,10 @@ async function admitMetrics(
 
 async function listen(fastify: FastifyInstance, config: Config): Promise<string> {
   const { host, httpPort: port } = config;
+  if (!/^(localhost|127\.[0-9.]+|::1)$/.test(host) && config.trustedProxies === '') {
+    const text = `HTTP on ${host} would be readable by others: name the proxy that ends TLS in`;
+    throw new EngineError('CONFIG_INVALID', `${text} ARTERY_TRUSTED_PROXIES.`);
+  }
   try {
     return await fastify.listen({ host, port });
   } catch (cause) {

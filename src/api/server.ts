@@ -29,6 +29,8 @@ export interface ServerOptions {
     headersTimeoutMs: number;
   };
   rate: CallerRate;
+  /** Whose X-Forwarded-For and -Proto are believed: addresses, networks; '' = nobody's. */
+  trustedProxies: string;
   /** What `/readyz` tells; each check is true, false or why not, and does no work of its own. */
   ready(): { ready: boolean; checks: Record<string, boolean | string>; warnings: string[] };
   /** Throws unless the caller may read `/metrics`. */
@@ -49,6 +51,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const app: FastifyInstance = Fastify({
     logger: false,
     genReqId: requestIdOf,
+    trustProxy: options.trustedProxies === '' ? false : options.trustedProxies,
     bodyLimit: limits.bodyBytesMax,
     requestTimeout: limits.requestTimeoutMs,
     connectionTimeout: limits.requestTimeoutMs,

@@ -22,6 +22,8 @@ export interface Config {
   readonly httpPort: number;
   /** Without a final slash, '' = none is configured. */
   readonly publicUrl: string;
+  /** Addresses and networks divided by commas, '' = no proxy is believed. */
+  readonly trustedProxies: string;
   readonly logLevel: LogLevel;
   /** Text of a key file, or null: then it stands in `rootKeyFile`. See root-key.ts. */
   readonly rootKey: string | null;
@@ -89,6 +91,7 @@ function freezeConfig(values: Record<string, unknown>, environment: Environment)
     mappingsDir: resolve(projectDir(), text('ARTERY_MAPPINGS_DIR')),
     host: text('ARTERY_HOST'),
     httpPort: Number(values.ARTERY_HTTP_PORT),
+    trustedProxies: text('ARTERY_TRUSTED_PROXIES'),
     publicUrl: text('ARTERY_PUBLIC_URL'),
     anchorsTo: String(values.ARTERY_ANCHORS_TO ?? ''),
     logLevel: text('ARTERY_LOG_LEVEL') as LogLevel,

@@ -33,7 +33,7 @@ export const SETTINGS: readonly Setting[] = Object.freeze([
   ),
   {
     name: 'ARTERY_HOST',
-    about: 'Address on which HTTP listens. Beyond 127.0.0.1 only behind TLS.',
+    about: 'Address on which HTTP listens. Beyond loopback only with ARTERY_TRUSTED_PROXIES.',
     schema: {
       type: 'string',
       minLength: 1,
@@ -61,6 +61,20 @@ export const SETTINGS: readonly Setting[] = Object.freeze([
       maxLength: 512,
       pattern: '^https?://[A-Za-z0-9.:\\[\\]-]+(/[A-Za-z0-9._~-]+)*$',
       expected: 'https://host, without a final slash',
+    },
+    default: undefined,
+    secret: false,
+  },
+  {
+    name: 'ARTERY_TRUSTED_PROXIES',
+    about:
+      'Addresses or networks of the proxies that end TLS, divided by commas: `10.0.0.0/24`. ' +
+      'X-Forwarded-For and X-Forwarded-Proto are believed from them alone.',
+    schema: {
+      type: 'string',
+      maxLength: 1_024,
+      pattern: '^[0-9A-Fa-f.:]+(/[0-9]{1,3})?(,[0-9A-Fa-f.:]+(/[0-9]{1,3})?)*$',
+      expected: 'addresses or networks, divided by commas',
     },
     default: undefined,
     secret: false,
