@@ -9,7 +9,7 @@ import type { App, CommandContext } from './context.ts';
 import { CommandError, EXIT, exitCodeOf } from './outcome.ts';
 
 export interface Request {
-  query?: Record<string, string | number | undefined>;
+  query?: Record<string, string | number | boolean | undefined>;
   json?: unknown;
   bytes?: Uint8Array;
   headers?: Record<string, string>;

@@ -7,6 +7,7 @@ import type { FieldAccount } from '../model/resource.ts';
 import { act, type Call, columns, example, wholeNumber } from './call.ts';
 import { withServer } from './connection.ts';
 import type { CommandContext } from './context.ts';
+import { addDiff } from './message-diff.ts';
 import { CommandError, EXIT, type ExitCode } from './outcome.ts';
 
 interface Head {
@@ -18,6 +19,16 @@ interface Head {
   receivedAt: string;
 }
 
+interface EarlierLife {
+  revision: number;
+  at: string;
+  who: string;
+  reason: string;
+  corrected: boolean;
+  state?: string;
+  issues?: Issue[];
+}
+
 interface Shown extends Head {
   type: string;
   sender: string;
@@ -26,6 +37,7 @@ interface Shown extends Head {
   bytes: number;
   patient: string | null;
   issues: Issue[];
+  history?: EarlierLife[];
   resources: WrittenResource[];
   mapHash: string;
   repeats?: MessageOutcome['repeats'];
@@ -52,26 +64,34 @@ export function addMessage(program: Command, context: CommandContext): void {
     .command('show')
     .description('state, issues, resources, and how each valued field fared')
     .argument('<id>')
-    .option('--raw', 'print the bytes as they were received, nothing else')
+    .option('--raw', 'print the bytes, nothing else: the last correction, or as received')
+    .option('--revision <n>', 'with --raw: 1 = as received', wholeNumber(1, 100))
     .action(act(context, showMessage));
   example(
     show,
     'message show 0198c2c4-0000-7000-8000-000000000000',
     'message show ID --raw > message.hl7',
   );
+  addDiff(message, context);
   const replay = message
     .command('replay')
     .description('put a message, or all of a state, back in line')
     .argument('[id]')
-    .option('--file <path>', 'take these corrected bytes instead')
-    .option('--state <state>', 'all messages of this state')
+    .option('--file <path>', 'take these corrected bytes; the received ones are kept')
+    .option('--reason <text>', 'why; needed for a correction, kept with the message')
+    .option('--state <state>', 'all messages of this state: set-aside (default) or processed')
     .option('--channel <name>', 'only of this channel')
-    .option('--limit <n>', 'at most so many', wholeNumber(1, 1_000_000))
+    .option('--patient <id>', 'only of this Patient resource')
+    .option('--from <time>', 'only received at or after, ISO 8601')
+    .option('--to <time>', 'only received before, ISO 8601')
+    .option('--limit <n>', 'at most so many, the newest', wholeNumber(1, 1_000_000))
+    .option('--dry-run', 'only say what would be replayed')
+    .option('--force', 'also what is older than a processed message of the same patient')
     .action(act(context, replayMessages));
   example(
     replay,
-    'message replay 0198c2c4-0000-7000-8000-000000000000 --file corrected.hl7',
-    'message replay --state set-aside --channel adt-inbound',
+    'message replay ID --file corrected.hl7 --reason "wrong ward"',
+    'message replay --dry-run --state set-aside --channel adt-inbound',
   );
 }
 
@@ -96,11 +116,12 @@ async function listMessages(call: Call<ListOptions>): Promise<undefined> {
   });
 }
 
-async function showMessage(call: Call<{ raw?: boolean }>): Promise<undefined> {
+async function showMessage(call: Call<{ raw?: boolean; revision?: number }>): Promise<undefined> {
   const path = `/admin/messages/${encodeURIComponent(call.args[0] ?? '')}`;
   await withServer(call.context, call.config(), async (server) => {
-    if (call.options.raw) {
-      call.context.outBytes(await server.call('GET', `${path}/raw`));
+    const { raw, revision } = call.options;
+    if (raw) {
+      call.context.outBytes(await server.call('GET', `${path}/raw`, { query: { revision } }));
       return;
     }
     const shown = await server.ask<Shown>('GET', path);
@@ -130,8 +151,17 @@ function describe(shown: Shown): string {
   const { fault } = shown;
   const damage = fault === undefined ? [] : [`DAMAGED ${fault.code}: ${fault.detail}`];
   const parts = [head, ...damage, section('Issues', issues), section('Resources', resources)];
+  const earlier = (shown.history ?? []).map(earlierRow);
+  if (earlier.length > 0) parts.push(section('Earlier', earlier));
   if (shown.explained !== null) parts.push(...describeFields(shown, shown.explained));
   return parts.join('\n\n');
+}
+
+function earlierRow(life: EarlierLife): string[] {
+  const act = life.corrected ? 'corrected' : 'replayed';
+  const issues = (life.issues ?? []).map(({ at, text }) => `${at} ${text}`).join('; ');
+  const what = `revision ${life.revision} ${life.state ?? 'forgotten'}`;
+  return [what, `${act} ${life.at}`, `by ${life.who}`, life.reason || '-', issues || '-'];
 }
 
 /** The same bytes came again under a control id that another message had. */
@@ -159,19 +189,36 @@ function section(title: string, rows: string[][]): string {
 
 interface ReplayOptions {
   file?: string;
+  reason?: string;
   state?: string;
   channel?: string;
+  patient?: string;
+  from?: string;
+  to?: string;
   limit?: number;
+  dryRun?: boolean;
+  force?: boolean;
 }
 
 async function replayMessages(call: Call<ReplayOptions>): Promise<ExitCode | undefined> {
   const id = call.args[0];
-  const { file, state } = call.options;
-  if ((id === undefined) === (state === undefined)) {
-    throw new CommandError(EXIT.usage, 'Name one message, or all of a state with --state.');
+  const { file, reason, state, channel, patient, from, to, limit, dryRun } = call.options;
+  const filters = [state, channel, patient, from, to].filter((one) => one !== undefined);
+  if ((id === undefined) === (filters.length === 0)) {
+    const text = 'Name one message, or say which: --state, --channel, --patient, --from, --to.';
+    throw new CommandError(EXIT.usage, text);
   }
   if (id === undefined && file !== undefined) {
     throw new CommandError(EXIT.usage, '--file corrects one message: name it.');
+  }
+  if (id !== undefined && (dryRun !== undefined || limit !== undefined)) {
+    throw new CommandError(EXIT.usage, '--dry-run and --limit are for many messages.');
+  }
+  if (id === undefined && reason !== undefined) {
+    throw new CommandError(EXIT.usage, '--reason is for one message: name it.');
+  }
+  if (file !== undefined && (reason ?? '').trim() === '') {
+    throw new CommandError(EXIT.usage, 'A correction needs a --reason.');
   }
   return id === undefined ? replayAll(call) : replayOne(call, id, file);
 }
@@ -181,25 +228,40 @@ async function replayOne(
   id: string,
   file: string | undefined,
 ): Promise<undefined> {
-  const correction = file === undefined ? {} : { bytes: readFileSync(file) };
+  const { reason, force } = call.options;
+  const correction = file === undefined ? undefined : readFileSync(file).toString('base64');
+  const json = { correction, reason, force };
   await withServer(call.context, call.config(), async (server) => {
     const path = `/admin/messages/${encodeURIComponent(id)}/replay`;
-    const answer = await server.ask<{ id: string; state: string }>('POST', path, correction);
+    const answer = await server.ask<{ id: string; state: string }>('POST', path, { json });
     call.print(answer, `Message ${id} is in line again.`);
   });
 }
 
+interface ReplayAnswer {
+  matched: number;
+  more: boolean;
+  replayed: number;
+  refused: { id: string; code: string }[];
+}
+
 async function replayAll(call: Call<ReplayOptions>): Promise<ExitCode | undefined> {
-  const { state, channel, limit } = call.options;
+  const { state, channel, patient, from, to, limit, dryRun, force } = call.options;
+  const query = { state, channel, patient, from, to, limit, dryRun, force };
   return withServer(call.context, call.config(), async (server) => {
-    const answer = await server.ask<{ replayed: number; refused: { id: string; code: string }[] }>(
-      'POST',
-      '/admin/messages/replay',
-      { query: { state, channel, limit } },
-    );
-    const refused = answer.refused.map((one) => `\n  ${one.id} ${one.code}`).join('');
-    const text = `${answer.replayed} in line again, ${answer.refused.length} refused${refused}`;
-    call.print(answer, text);
+    const path = '/admin/messages/replay';
+    const answer = await server.ask<ReplayAnswer>('POST', path, { query });
+    call.print(answer, describeReplay(answer, dryRun === true));
     return answer.refused.length > 0 ? EXIT.failed : undefined;
   });
+}
+
+function describeReplay({ matched, more, replayed, refused }: ReplayAnswer, dry: boolean): string {
+  const done = dry ? 'would be in line again' : 'in line again';
+  const rows = refused.map(({ id, code }) => {
+    const older = 'older than a processed message of the same patient; see --force';
+    return `\n  ${id} ${code === 'PRECONDITION_FAILED' ? older : code}`;
+  });
+  const rest = more ? ' There are more: narrow the filter, or run it again.' : '';
+  return `${matched} found, ${replayed} ${done}, ${refused.length} refused.${rest}${rows.join('')}`;
 }

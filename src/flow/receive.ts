@@ -26,7 +26,7 @@ import type { Queue } from '../queue/port.ts';
 import { acceptMessages, type Receipt } from '../record/accept.ts';
 import type { ClinicalRecord } from '../record/context.ts';
 import { countNoise } from '../record/denials.ts';
-import { replayMessage } from '../record/message.ts';
+import { replayMessage } from '../record/replay.ts';
 import type { Answer, Receive, Received } from '../source/port.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 import { placesOf } from '../telemetry/fields.ts';
@@ -159,7 +159,9 @@ async function store(
         options.queue.wake({ tenant: channel.tenant, orderingKey: receipt.orderingKey });
       } else if (isWelcomeNow(receipt, kept[index])) {
         const principal = principalOf(received, channel);
-        options.queue.wake(await replayMessage(options.record, principal, receipt.first.id));
+        options.queue.wake(
+          await replayMessage(options.record, principal, receipt.first.id, { force: true }),
+        );
       }
     }
     return items.map((item) => rulingOf(item, receipts[kept.indexOf(item)]));

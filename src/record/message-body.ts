@@ -8,7 +8,17 @@ import type { IntakeRow, Sealed } from '../store/port.ts';
 import type { ClinicalRecord } from './context.ts';
 import { messageDamage, openGuarded, outcomeDamage } from './damage.ts';
 import type { SealingKey } from './keyring.ts';
+import type { SealedLife } from './message-history.ts';
 import type { TenantKeys } from './tenant-keys.ts';
+
+export interface MessageBody {
+  envelope: Envelope;
+  /** As they are to be processed: received, or corrected last. */
+  raw: Uint8Array;
+  history: readonly SealedLife[];
+}
+
+type Header = Envelope & { history?: SealedLife[] };
 
 const LENGTH_BYTES = 4;
 const ORDERING_HEX = 16;
@@ -46,14 +56,18 @@ export function reuseToken(tenant: TenantKeys, dedupe: string, digest: string): 
   return tenant.blinder.digest('dedupe', parts).slice(0, DEDUPE_HEX);
 }
 
-/** length of the envelope (u32 BE) | envelope as JSON | raw bytes, sealed for this message only. */
+/**
+ * length of the envelope (u32 BE) | envelope as JSON, with the message's history where it has one |
+ * raw bytes, sealed for this message only.
+ */
 export function sealMessage(
   record: ClinicalRecord,
   key: Pick<SealingKey, 'id' | 'key'>,
   envelope: Envelope,
   raw: Uint8Array,
+  history: readonly SealedLife[] = [],
 ): Sealed {
-  const header = JSON.stringify(envelope);
+  const header = JSON.stringify(history.length === 0 ? envelope : { ...envelope, history });
   const headerBytes = Buffer.byteLength(header, 'utf8');
   const plain = Buffer.allocUnsafe(LENGTH_BYTES + headerBytes + raw.length);
   plain.writeUInt32BE(headerBytes, 0);
@@ -71,7 +85,7 @@ export async function openMessageBody(
   record: ClinicalRecord,
   tenant: string,
   row: IntakeRow,
-): Promise<{ envelope: Envelope; raw: Uint8Array }> {
+): Promise<MessageBody> {
   const damage = messageDamage(tenant, row.id);
   return openGuarded(record.damage, damage, () => readBody(record, tenant, row));
 }
@@ -80,16 +94,17 @@ async function readBody(
   record: ClinicalRecord,
   tenant: string,
   row: IntakeRow,
-): Promise<{ envelope: Envelope; raw: Uint8Array }> {
+): Promise<MessageBody> {
   const key = await record.keyring.forOpening(tenant, row.body.keyId);
   const parts = ['message', tenant, row.id, row.body.keyId];
   const plain = openSealed(key, row.body.bytes, parts);
   const rawAt = LENGTH_BYTES + plain.readUInt32BE(0);
-  const envelope = JSON.parse(plain.toString('utf8', LENGTH_BYTES, rawAt)) as Envelope;
+  const header = JSON.parse(plain.toString('utf8', LENGTH_BYTES, rawAt)) as Header;
+  const { history = [], ...envelope } = header;
   if (envelope.id !== row.id) {
     throw new EngineError('STORE_CORRUPT', `Message ${row.id} holds another message.`);
   }
-  return { envelope, raw: plain.subarray(rawAt) };
+  return { envelope, raw: plain.subarray(rawAt), history };
 }
 
 export function sealOutcome(

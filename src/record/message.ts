@@ -1,23 +1,17 @@
-// Stored messages: open, list, set aside, replay, and the inbox of an ordering key. Accepting new
-// ones is accept.ts; applying them is write.ts.
+// Stored messages: open, list, set aside, and the inbox of an ordering key. Accepting new ones is
+// accept.ts; applying them is write.ts, another try replay.ts.
 import { entryText } from '../audit/entry.ts';
 import { EngineError, type ErrorCode } from '../model/errors.ts';
 import type { Issue } from '../model/issue.ts';
 import type { Envelope, MessageOutcome, MessageState } from '../model/message.ts';
 import type { Principal } from '../model/principal.ts';
 import { CommitConflict, type IntakeFilter, type IntakeRow } from '../store/port.ts';
-import { AttemptKeys, retryConflicts } from './commit.ts';
+import { retryConflicts } from './commit.ts';
 import type { ClinicalRecord } from './context.ts';
 import { DamagedRecord } from './damage.ts';
 import { compartmentOfKey, type SealingKey } from './keyring.ts';
-import {
-  emptyOutcome,
-  openMessageBody,
-  openOutcome,
-  sealMessage,
-  sealOutcome,
-  subjectCompartment,
-} from './message-body.ts';
+import { emptyOutcome, openMessageBody, openOutcome, sealOutcome } from './message-body.ts';
+import type { SealedLife } from './message-history.ts';
 import { actor } from './trail.ts';
 
 /** What is known of a message without opening it. */
@@ -42,6 +36,8 @@ export interface OpenedMessage {
   row: MessageRow;
   envelope: Envelope;
   raw: Uint8Array;
+  /** What it was before each replay, oldest first; opened by message-history.ts. */
+  history: readonly SealedLife[];
   /** null until it was processed or set aside. */
   outcome: MessageOutcome | null;
 }
@@ -207,67 +203,6 @@ export async function setAside(
   });
 }
 
-/**
- * Puts a set-aside or processed message back to `received` (attempts 0); audited. A correction
- * replaces the bytes, and the envelope read from them where given (its id and ordering key stay).
- * Answers the wake-up that the queue must get. Throws NOT_FOUND, KEY_DESTROYED, VERSION_CONFLICT
- * when it is waiting already.
- */
-export async function replayMessage(
-  record: ClinicalRecord,
-  principal: Principal,
-  id: string,
-  correction?: { raw: Uint8Array; envelope?: Envelope },
-): Promise<{ tenant: string; orderingKey: string }> {
-  const { tenant } = principal;
-  const tenantKeys = await record.keyring.tenant(tenant);
-  const attempt = async (): Promise<{ tenant: string; orderingKey: string }> => {
-    const row = await findRow(record, tenant, id);
-    const stored = await openMessageBody(record, tenant, row);
-    if (row.state === 'received') {
-      throw new EngineError('VERSION_CONFLICT', `Message ${id} is waiting already.`);
-    }
-    const keys = new AttemptKeys(record, tenant);
-    const at = momentAfter(record, row);
-    const transition = {
-      id,
-      from: row.state,
-      to: 'received',
-      at,
-      attempts: 0,
-      compartment: row.compartment,
-      detail: null,
-    } as const;
-    const corrected = correction && { ...stored.envelope, ...correction.envelope, id, tenant };
-    const body =
-      corrected &&
-      sealMessage(
-        record,
-        await keys.of(subjectCompartment(tenantKeys, corrected) ?? row.compartment),
-        corrected,
-        correction.raw,
-      );
-    const entry = entryText({
-      action: 'replay',
-      outcome: 'success',
-      ...actor(principal),
-      channel: row.channel,
-      message: id,
-      input: correction ? tenantKeys.blinder.digest('message', correction.raw) : row.digest,
-      ...(correction ? { detail: 'corrected' } : {}),
-    });
-    await record.store.commit({
-      tenant,
-      transitions: [body === undefined ? transition : { ...transition, body }],
-      keys: keys.writes(),
-      audit: [{ at, entry }],
-    });
-    keys.keep();
-    return { tenant, orderingKey: row.orderingKey };
-  };
-  return retryConflicts(record, tenant, attempt, () => undefined);
-}
-
 async function findRow(record: ClinicalRecord, tenant: string, id: string): Promise<IntakeRow> {
   const row = await record.store.intake.get(tenant, id);
   if (row === undefined) throw new EngineError('NOT_FOUND', `No message has the id ${id}.`);
@@ -279,9 +214,9 @@ async function openRow(
   tenant: string,
   row: IntakeRow,
 ): Promise<OpenedMessage> {
-  const { envelope, raw } = await openMessageBody(record, tenant, row);
+  const body = await openMessageBody(record, tenant, row);
   const outcome = await openOutcome(record, tenant, row);
-  return { row: { ...row, tenant }, envelope, raw, outcome };
+  return { row: { ...row, tenant }, ...body, outcome };
 }
 
 /** Later than the row's last change, whatever the clock does: see Transition.since. */

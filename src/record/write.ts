@@ -12,6 +12,7 @@ import type { ClinicalRecord } from './context.ts';
 import { compartmentOfKey, type SealingKey } from './keyring.ts';
 import type { OpenedMessage } from './message.ts';
 import { openOutcome, sealMessage, sealOutcome } from './message-body.ts';
+import { resealHistory } from './message-history.ts';
 import { WritePlan } from './plan.ts';
 import { versionDigest } from './stored-digest.ts';
 import type { TenantKeys } from './tenant-keys.ts';
@@ -228,7 +229,9 @@ async function makeTransition(
   // Sealed under the tenant key for want of a subject: now that the patient is known, the bytes
   // must be forgotten with the patient.
   const reseal = bodyCompartment === null && compartment !== null;
-  return reseal ? { ...transition, body: sealMessage(record, key, envelope, raw) } : transition;
+  if (!reseal) return transition;
+  const history = await resealHistory(record, envelope, message.history, key);
+  return { ...transition, body: sealMessage(record, key, envelope, raw, history) };
 }
 
 function refsOf(written: WrittenResource[]): string[] {

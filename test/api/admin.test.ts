@@ -105,16 +105,19 @@ describe('messages', () => {
 
   it('are replayed, with corrected bytes too', async () => {
     const corrected = Buffer.from(ADMIT.replace('Ada', 'Adele').replaceAll('\n', '\r'));
-    const headers = { 'content-type': 'application/octet-stream' };
+    const correction = corrected.toString('base64');
     const url = `/admin/messages/${id}/replay`;
-    const answer = await engine.request('POST', url, { body: corrected, headers });
+    const silent = await engine.request('POST', url, { body: JSON.stringify({ correction }) });
+    expect(silent.status).toBe(400);
+    const body = JSON.stringify({ correction, reason: 'misspelt' });
+    const answer = await engine.request('POST', url, { body });
     expect(answer.status).toBe(202);
     await engine.settle();
     const shown = await engine.get(`/admin/messages/${id}`);
     const patient = shown.resources.find((one: Json) => one.type === 'Patient');
     expect(patient).toMatchObject({ outcome: 'updated', version: 2 });
     const all = await engine.request('POST', '/admin/messages/replay?state=processed');
-    expect(all.json).toEqual({ replayed: 1, refused: [] });
+    expect(all.json).toMatchObject({ matched: 1, replayed: 1, refused: [] });
     await engine.settle();
     const again = await engine.get(`/admin/messages/${id}`);
     expect(again.resources.find((one: Json) => one.type === 'Patient').outcome).toBe('unchanged');

@@ -160,9 +160,13 @@ async function replay(): Promise<void> {
     method: 'POST',
     headers: {
       authorization: `Bearer ${ready.secret}`,
-      'content-type': 'application/octet-stream',
+      'content-type': 'application/json',
     },
-    body: new Uint8Array(correction),
+    body: JSON.stringify({
+      correction: correction.toString('base64'),
+      reason: 'wrong field',
+      force: true,
+    }),
   });
   expect(answer.status).toBe(202);
   await settle(ready);

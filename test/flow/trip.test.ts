@@ -146,9 +146,9 @@ describe('a bad message', () => {
     expect((await stateOf(id)).issues).toContainEqual(
       expect.objectContaining({ severity: 'error', at: 'PID-3.1' }),
     );
-    const body = Buffer.from(adt({ pid: 'TP8' }).replaceAll('\n', '\r'));
-    const headers = { 'content-type': 'application/octet-stream' };
-    const replay = await engine.request('POST', `/admin/messages/${id}/replay`, { body, headers });
+    const corrected = Buffer.from(adt({ pid: 'TP8' }).replaceAll('\n', '\r'));
+    const body = JSON.stringify({ correction: corrected.toString('base64'), reason: 'no number' });
+    const replay = await engine.request('POST', `/admin/messages/${id}/replay`, { body });
     expect(replay.status).toBe(202);
     await engine.settle();
     expect((await stateOf(id)).state).toBe('processed');

@@ -5,7 +5,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { type AuditEntry, parseEntry } from '../../src/audit/entry.ts';
 import { EngineError } from '../../src/model/errors.ts';
 import type { Principal } from '../../src/model/principal.ts';
-import { listMessages, openMessage, replayMessage } from '../../src/record/message.ts';
+import { listMessages, openMessage } from '../../src/record/message.ts';
+import { replayMessage } from '../../src/record/replay.ts';
 import { openMongoStore } from '../../src/store/mongo/open.ts';
 import type { Store } from '../../src/store/port.ts';
 import { pause } from '../support/child.ts';
@@ -82,7 +83,7 @@ async function correct(bench: FlowBench, random: Random): Promise<void> {
     done += 1;
     const text = Buffer.from(raw).toString('latin1');
     const better = Buffer.from(text.replace(/(First|Later\w*)-/, `Later${done}x-`));
-    await replayMessage(bench.record, OPERATOR, chosen.id, { raw: better });
+    await replayMessage(bench.record, OPERATOR, chosen.id, { correction: { raw: better } });
   }
 }
 

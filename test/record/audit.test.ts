@@ -12,8 +12,9 @@ import {
   recordEvent,
   verifyAudit,
 } from '../../src/record/audit.ts';
-import { nextInbox, openMessage, replayMessage, setAside } from '../../src/record/message.ts';
+import { nextInbox, openMessage, setAside } from '../../src/record/message.ts';
 import { readHistory, readResource } from '../../src/record/read.ts';
+import { replayMessage } from '../../src/record/replay.ts';
 import { searchResources } from '../../src/record/search.ts';
 import { updateResource } from '../../src/record/update.ts';
 import { writeMapped } from '../../src/record/write.ts';

@@ -3,8 +3,9 @@ import { expect, it } from 'vitest';
 import { parseSearch } from '../../src/fhir/search.ts';
 import { acceptMessages } from '../../src/record/accept.ts';
 import { checkpointAudit } from '../../src/record/audit.ts';
-import { nextInbox, replayMessage, setAside } from '../../src/record/message.ts';
+import { nextInbox, setAside } from '../../src/record/message.ts';
 import { readResource } from '../../src/record/read.ts';
+import { replayMessage } from '../../src/record/replay.ts';
 import { searchResources } from '../../src/record/search.ts';
 import { updateResource } from '../../src/record/update.ts';
 import { writeMapped } from '../../src/record/write.ts';
@@ -36,7 +37,9 @@ it('leaves no name, identifier, birth date, address or control id in any file', 
       verdict: 'set-aside',
     },
   ]);
-  const wake = await replayMessage(record, CLERK, opened.row.id, { raw: Buffer.from(`${bytes}y`) });
+  const wake = await replayMessage(record, CLERK, opened.row.id, {
+    correction: { raw: Buffer.from(`${bytes}y`) },
+  });
   const [again = opened] = await nextInbox(record, wake, 1);
   await setAside(record, again.row, { issues: [issue], attempts: 1 });
   await updateResource(record, CLERK, { ...resource, id: 'p2' });

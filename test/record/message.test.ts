@@ -7,9 +7,9 @@ import {
   messageHead,
   nextInbox,
   openMessage,
-  replayMessage,
   setAside,
 } from '../../src/record/message.ts';
+import { replayMessage } from '../../src/record/replay.ts';
 import { writeMapped } from '../../src/record/write.ts';
 import {
   accepted,
@@ -245,7 +245,9 @@ describe('a replayed message', () => {
     const { row } = await receive(record, item);
     await setAside(record, row, { issues: [ISSUE], attempts: 1 });
     const envelope = { ...item.envelope, id: 'ignored', subject: SUBJECT };
-    await replayMessage(record, CLERK, row.id, { raw: Buffer.from('corrected'), envelope });
+    await replayMessage(record, CLERK, row.id, {
+      correction: { raw: Buffer.from('corrected'), envelope },
+    });
     const opened = await openMessage(record, CLERK, row.id);
     expect(Buffer.from(opened.raw).toString()).toBe('corrected');
     expect(opened.envelope).toEqual({ ...item.envelope, subject: SUBJECT });
@@ -256,7 +258,9 @@ describe('a replayed message', () => {
     const { record, store } = await openBench();
     const late = await receive(record, arrival('x'));
     await setAside(record, late.row, { issues: [ISSUE], attempts: 1 });
-    const wake = await replayMessage(record, CLERK, late.row.id, { raw: Buffer.from('better') });
+    const wake = await replayMessage(record, CLERK, late.row.id, {
+      correction: { raw: Buffer.from('better') },
+    });
     const moved = { code: 'VERSION_CONFLICT' };
     const written = writeMapped(record, late, () => output(mapped(patient())), 1);
     await expect(written).rejects.toMatchObject(moved);

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { type Arrival, acceptMessages } from '../../src/record/accept.ts';
 import type { ClinicalRecord } from '../../src/record/context.ts';
-import { listMessages, openMessage, replayMessage } from '../../src/record/message.ts';
+import { listMessages, openMessage } from '../../src/record/message.ts';
+import { replayMessage } from '../../src/record/replay.ts';
 import { arrival, CLERK, openBench, TENANT } from './open.ts';
 
 const SAME = { controlId: 'R1' };

@@ -5,8 +5,9 @@ import { provenanceId } from '../../src/crypto/uuid.ts';
 import type { PipelineOutput } from '../../src/model/pipeline.ts';
 import { acceptMessages } from '../../src/record/accept.ts';
 import type { ClinicalRecord } from '../../src/record/context.ts';
-import { messageHead, openMessage, replayMessage } from '../../src/record/message.ts';
+import { messageHead, openMessage } from '../../src/record/message.ts';
 import { readHistory, readResource } from '../../src/record/read.ts';
+import { replayMessage } from '../../src/record/replay.ts';
 import { createResource, updateResource } from '../../src/record/update.ts';
 import { writeMapped } from '../../src/record/write.ts';
 import {
