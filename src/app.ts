@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { authorize } from './access/authorize.ts';
 import { adminApi } from './api/admin/plugin.ts';
 import { type Authenticate, createAuthenticate } from './api/authenticate.ts';
+import { CallerRate } from './api/caller-rate.ts';
 import { fhirApi } from './api/fhir/plugin.ts';
 import { createServer } from './api/server.ts';
 import { createAdminServices } from './assembly/admin-services.ts';
@@ -306,9 +307,10 @@ async function openSurfaces(
   const { limits } = config;
   const { operatorSecret } = options;
   const version = readVersion();
-  const authenticate = createAuthenticate({ record, operatorSecret, tenant: TENANT });
+  const rate = new CallerRate(limits, () => performance.now());
+  const authenticate = createAuthenticate({ record, operatorSecret, tenant: TENANT, rate });
   const fastify = createServer({
-    ...{ telemetry, limits, version },
+    ...{ telemetry, limits, version, rate },
     ready: () => readiness(core, options, phase),
     admitMetrics: async (request) => admitMetrics(request, authenticate),
   });
@@ -317,7 +319,7 @@ async function openSurfaces(
   });
   if (options.roles.includes('api')) {
     await fastify.register(fhirApi, {
-      ...{ prefix: '/fhir/R4', record, authenticate, limits, telemetry, version },
+      ...{ prefix: '/fhir/R4', record, authenticate, limits, telemetry, version, rate },
       baseUrl: config.publicUrl === '' ? '' : `${config.publicUrl}/fhir/R4`,
     });
   }

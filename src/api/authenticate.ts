@@ -5,6 +5,7 @@ import { EngineError } from '../model/errors.ts';
 import type { Principal } from '../model/principal.ts';
 import type { ClinicalRecord } from '../record/context.ts';
 import { resolveToken } from '../record/credentials.ts';
+import type { CallerRate } from './caller-rate.ts';
 
 /** Resolves the caller or throws UNAUTHENTICATED. `peer` is the caller's address. */
 export type Authenticate = (request: FastifyRequest) => Promise<Principal>;
@@ -14,6 +15,7 @@ export interface AuthenticateOptions {
   /** The secret of the run file: whoever can read that file (mode 0600) is the operator. */
   operatorSecret: string;
   tenant: string;
+  rate: CallerRate;
 }
 
 /** Longer ones are refused unread: no token of ours comes near it. */
@@ -22,7 +24,7 @@ const TOKEN_LENGTH_MAX = 512;
 /** Bearer tokens (RFC 6750, section 2.1) in the Authorization header; nowhere else. */
 export function createAuthenticate(options: AuthenticateOptions): Authenticate {
   const secret = Buffer.from(options.operatorSecret);
-  return async (request) => {
+  const authenticate: Authenticate = async (request) => {
     const header = request.headers.authorization ?? '';
     const token = /^Bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(header)?.[1];
     if (token === undefined || token.length > TOKEN_LENGTH_MAX) {
@@ -38,6 +40,21 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
     }
     return { ...principal, peer: request.ip };
   };
+  return async (request) => {
+    try {
+      return await authenticate(request);
+    } catch (thrown) {
+      // Only who has failed is slowed: a valid token passes from the same address.
+      if (isUnknownCaller(thrown)) options.rate.failed(request.ip);
+      throw thrown;
+    }
+  };
+}
+
+/** The caller is nobody known: without a valid token, or one of many such calls. */
+export function isUnknownCaller(thrown: unknown): thrown is EngineError {
+  if (!(thrown instanceof EngineError)) return false;
+  return thrown.code === 'UNAUTHENTICATED' || thrown.code === 'TOO_MANY_REQUESTS';
 }
 
 function operator(tenant: string, peer: string): Principal {

@@ -11,6 +11,8 @@ import { tableOf } from '../model/table.ts';
 import type { Telemetry } from '../telemetry/events.ts';
 import { placesOf } from '../telemetry/fields.ts';
 import { setAnswerHeaders } from './answer-headers.ts';
+import type { CallerRate } from './caller-rate.ts';
+import { HttpConnections } from './http-connections.ts';
 import { answerFault } from './problem.ts';
 import { answerOddRequests, answerOnSocket, faultOfParser, watchAnswers } from './raw-answers.ts';
 import { requestIdOf } from './request-id.ts';
@@ -23,7 +25,10 @@ export interface ServerOptions {
     requestTimeoutMs: number;
     httpConnectionsMax: number;
     urlBytesMax: number;
+    httpPeerConnectionsMax: number;
+    headersTimeoutMs: number;
   };
+  rate: CallerRate;
   /** What `/readyz` tells; each check is true, false or why not, and does no work of its own. */
   ready(): { ready: boolean; checks: Record<string, boolean | string>; warnings: string[] };
   /** Throws unless the caller may read `/metrics`. */
@@ -54,6 +59,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
     routerOptions: { maxParamLength: 256 },
     http: {
       maxHeaderSize: limits.urlBytesMax + HEADERS_BYTES_MAX,
+      headersTimeout: Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs),
+      connectionsCheckingInterval: TIMEOUTS_LOOKED_AT_MS,
       // Asked for by a hook: Node would answer without a body.
       requireHostHeader: false,
     },
@@ -68,7 +75,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   const isAnswering = watchAnswers(app.server);
   answerOddRequests(app.server);
-  app.server.maxConnections = limits.httpConnectionsMax;
+  new HttpConnections(limits).attach(app.server);
   app.decorate('routeTable', requireAccess(app));
   app.addHook('onRequest', async (request, reply) => {
     setAnswerHeaders(request, reply);
@@ -80,6 +87,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     return answerFault(request, reply, fault);
   });
   app.setNotFoundHandler((request, reply) => {
+    options.rate.called(request.ip);
     const served = methodsServed(app.routeTable, request.url);
     if (served.length === 0) {
       return answerFault(request, reply, new EngineError('NOT_FOUND', 'No such address.'));
@@ -92,6 +100,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
   healthPages(app, options);
   return app;
 }
+
+/** How often Node looks for requests that did not arrive in time. */
+const TIMEOUTS_LOOKED_AT_MS = 1_000;
 
 /** All headers together, beside the address. */
 const HEADERS_BYTES_MAX = 16_384;
@@ -123,6 +134,7 @@ const FASTIFY_CODES: Record<number, ErrorCode> = tableOf({
   405: 'METHOD_NOT_ALLOWED',
   413: 'TOO_LARGE',
   414: 'URI_TOO_LONG',
+  408: 'REQUEST_TIMEOUT',
   415: 'UNSUPPORTED_MEDIA',
   503: 'CLOSING',
 });

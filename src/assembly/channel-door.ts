@@ -1,6 +1,6 @@
 // Who may post to an HTTP channel and read the state of what was posted there.
 import { authorize } from '../access/authorize.ts';
-import type { Authenticate } from '../api/authenticate.ts';
+import { type Authenticate, isUnknownCaller } from '../api/authenticate.ts';
 import type { Channel } from '../model/channel.ts';
 import { EngineError, toEngineError } from '../model/errors.ts';
 import type { Principal } from '../model/principal.ts';
@@ -34,7 +34,7 @@ export function createChannelDoor(record: ClinicalRecord, authenticate: Authenti
         principal = await authenticate(request);
       } catch (thrown) {
         const error = toEngineError(thrown);
-        if (error.code !== 'UNAUTHENTICATED') throw error;
+        if (!isUnknownCaller(error)) throw error;
         throw await deny(unknown, channel, error);
       }
       const decision = authorize(principal, { kind: 'channel', name: channel.name });

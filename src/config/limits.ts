@@ -50,7 +50,24 @@ export const LIMITS = tableOf({
   bodyBytesMax: bytes(16 * MIB, 'Body of a message posted to an HTTP channel; answered 413.'),
   fhirBodyBytesMax: bytes(4 * MIB, 'Body of a request to /fhir/R4; answered 413.'),
   adminBodyBytesMax: bytes(16 * MIB, 'Body of a request to /admin; answered 413.'),
-  httpConnectionsMax: count(1_024, 'Open HTTP connections; further ones are refused.'),
+  httpConnectionsMax: count(
+    1_024,
+    'Open HTTP connections; beyond it the address with most of them gives its oldest one up on ' +
+      'which no whole request waits for an answer.',
+  ),
+  httpPeerConnectionsMax: count(
+    512,
+    'Open HTTP connections of one address; beyond it its own oldest such one is closed.',
+  ),
+  headersTimeoutMs: ms(
+    10_000,
+    'The headers of an HTTP request must have arrived; answered 408.',
+    10,
+  ),
+  strangerFailuresPerMinute: count(
+    300,
+    'Failed sign-ins of one address over HTTP, others without a token count a tenth; then 429.',
+  ),
   requestTimeoutMs: ms(30_000, 'An HTTP request must have arrived whole within it.', 10),
   urlBytesMax: bytes(8 * KIB, 'Length of a request line; answered 414.'),
   jsonDepthMax: {

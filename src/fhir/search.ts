@@ -101,7 +101,8 @@ export function parseSearch(
       if (name !== '_cursor') query.applied.push([name, value]);
       continue;
     }
-    const isLenient = options.lenient === true && fault.code === 'not-supported';
+    const isIgnorable = fault.code === 'not-supported' || fault === EMPTY_VALUE;
+    const isLenient = options.lenient === true && isIgnorable;
     issues.push(issue(fault, name, isLenient ? 'warning' : 'error'));
   }
   const costly = costFault(query);
@@ -134,13 +135,15 @@ function issue(fault: ClauseFault, name: string, severity: Issue['severity'] = '
   return { severity, code: fault.code, at: shown, text: fault.fault };
 }
 
+const EMPTY_VALUE = invalidValue('The parameter has no value; it was not applied.');
+
 function readParameter(controls: Controls, name: string, value: string): ClauseFault | null {
   if (value.length > VALUE_CHARACTERS_MAX) {
     return invalidValue(`A value has at most ${VALUE_CHARACTERS_MAX} characters.`);
   }
   if (isControl(name)) return readControl(controls, name, value);
-  // An empty value is as if the parameter were not there (R4 search.html).
-  if (value === '') return null;
+  // As if the parameter were not there it would match all; only who asks for that gets it.
+  if (value === '') return EMPTY_VALUE;
   const planned = planParameter(controls, name, value);
   if (isFault(planned)) return planned;
   add(controls.query, name, planned);

@@ -39,7 +39,6 @@ describe('tokens', () => {
       ['gender=http://other.example|female', false],
       ['gender:not=male', true],
       ['gender:not=male', true, without(patient(), 'gender')],
-      ['gender=', true],
       ['active=true', false],
       ['active=true', true, patient({ active: true })],
       ['deceased=true', false],

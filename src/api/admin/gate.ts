@@ -2,9 +2,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { authorize } from '../../access/authorize.ts';
 import type { Verb } from '../../access/scopes.ts';
-import { EngineError } from '../../model/errors.ts';
+import { EngineError, ERRORS } from '../../model/errors.ts';
 import type { Principal } from '../../model/principal.ts';
 import { countUnknownCaller, recordDenial } from '../../record/denials.ts';
+import { isUnknownCaller } from '../authenticate.ts';
 import { type Guard, guardOf } from '../route-access.ts';
 import type { AdminServices } from './services.ts';
 
@@ -41,9 +42,13 @@ async function identify(services: AdminServices, request: FastifyRequest): Promi
   try {
     return await services.authenticate(request);
   } catch (thrown) {
-    if (thrown instanceof EngineError && thrown.code === 'UNAUTHENTICATED') {
+    if (isUnknownCaller(thrown)) {
       const { id } = request;
-      services.telemetry.emit('access.denied', { code: thrown.code, status: 401, request: id });
+      services.telemetry.emit('access.denied', {
+        code: thrown.code,
+        status: ERRORS[thrown.code].http,
+        request: id,
+      });
       countUnknownCaller(services.record, request.ip, `${thrown.code} admin`);
     }
     throw thrown;

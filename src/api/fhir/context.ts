@@ -10,6 +10,7 @@ import type { Principal } from '../../model/principal.ts';
 import type { ClinicalRecord } from '../../record/context.ts';
 import { recordDenial } from '../../record/denials.ts';
 import type { Telemetry } from '../../telemetry/events.ts';
+import type { CallerRate } from '../caller-rate.ts';
 import { type Guard, guardOf } from '../route-access.ts';
 import { baseUrlOf } from './negotiate.ts';
 
@@ -21,6 +22,8 @@ export interface FhirApiOptions {
   telemetry: Telemetry;
   /** `https://host/fhir/R4`, without a final slash; '' = see negotiate.ts. */
   baseUrl?: string;
+  /** Slows calls without a token; without it none is slowed. */
+  rate?: CallerRate;
   /** Of the software, for the CapabilityStatement. */
   version?: string;
 }

@@ -10,9 +10,10 @@ import type {
 import type { Interaction, RouteAccess } from '../../access/route.ts';
 import { capabilityStatement } from '../../fhir/capability.ts';
 import { parseJson } from '../../fhir/json.ts';
-import { EngineError } from '../../model/errors.ts';
+import { EngineError, ERRORS } from '../../model/errors.ts';
 import { countUnknownCaller } from '../../record/denials.ts';
 import { placesOf } from '../../telemetry/fields.ts';
+import { isUnknownCaller } from '../authenticate.ts';
 import { FHIR_JSON, sendFault, sendIssues } from '../problem.ts';
 import { OPEN } from '../route-access.ts';
 import { engineErrorOf } from '../server.ts';
@@ -107,6 +108,7 @@ function refuseMethods(
 
 function addMetadata(app: FastifyInstance, context: FhirContext): void {
   app.get('/metadata', OPEN, async (request, reply) => {
+    context.rate?.called(request.ip);
     checkFormat(request.headers.accept, urlParameters(request).get('_format'));
     const baseUrl = baseUrlOf(request, context.baseUrl ?? '', context.prefix);
     const version = context.version ?? '0';
@@ -141,8 +143,12 @@ const FORM_BYTES_MAX = 65_536;
 function addFaults(app: FastifyInstance, { telemetry, record }: FhirContext): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const fault = engineErrorOf(error);
-    if (fault.code === 'UNAUTHENTICATED') {
-      telemetry.emit('access.denied', { code: fault.code, status: 401, request: request.id });
+    if (isUnknownCaller(fault)) {
+      telemetry.emit('access.denied', {
+        code: fault.code,
+        status: ERRORS[fault.code].http,
+        request: request.id,
+      });
       countUnknownCaller(record, request.ip, `${fault.code} fhir`);
     }
     if (fault.code === 'INTERNAL') {
