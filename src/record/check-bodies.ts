@@ -5,9 +5,10 @@ import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import { parseEntry } from '../audit/entry.ts';
 import { resourceTypes } from '../fhir/elements.ts';
 import { EngineError } from '../model/errors.ts';
-import type { AuditRow, IntakeRow, KeyWrite, ResourceRow } from '../store/port.ts';
+import type { AuditRow, CredentialRow, IntakeRow, KeyWrite, ResourceRow } from '../store/port.ts';
 import { openResource } from './body.ts';
 import type { ClinicalRecord } from './context.ts';
+import { isCredentialSound } from './credential-mac.ts';
 import { auditDamage, checkCredential, type Damage, DamagedRecord, openGuarded } from './damage.ts';
 import { openMessageBody, openOutcome } from './message-body.ts';
 
@@ -147,7 +148,8 @@ async function readCredentials(
   ...[record, tenant]: Parameters<Part['read']>
 ): ReturnType<Part['read']> {
   const rows = await record.store.keys.credentials(tenant);
-  return { tests: rows.map((row) => () => checkCredential(record.damage, row)) };
+  const isSound = (row: CredentialRow) => isCredentialSound(record.keyring, row);
+  return { tests: rows.map((row) => () => checkCredential(record.damage, row, isSound)) };
 }
 
 async function readMessages(

@@ -6,6 +6,7 @@ import { EngineError } from '../model/errors.ts';
 import type { Principal } from '../model/principal.ts';
 import type { CredentialRow } from '../store/port.ts';
 import type { ClinicalRecord } from './context.ts';
+import { credentialMac, isCredentialSound } from './credential-mac.ts';
 import { checkCredential, unlessDamaged } from './damage.ts';
 import { credentialDigest } from './stored-digest.ts';
 import { actor } from './trail.ts';
@@ -19,12 +20,13 @@ export async function createToken(
   grant: { tenant: string; scopes: string[]; label: string; expiresAt: number | null },
 ): Promise<{ id: string; token: string }> {
   const { tenant, scopes, label, expiresAt } = grant;
-  await record.keyring.tenant(tenant); // its chain begins with its keys
+  const keys = await record.keyring.tenant(tenant); // its chain begins with its keys
   const createdAt = record.clock();
   const id = uuid7(createdAt, record.random(10));
   const token = `artery_${Buffer.from(record.random(32)).toString('base64url')}`;
   const tokenHash = hashOf(token);
-  const row = { id, tokenHash, label, scopes, createdAt, expiresAt, revokedAt: null };
+  const grantRow = { id, tokenHash, label, scopes, createdAt, expiresAt, revokedAt: null };
+  const row = { ...grantRow, mac: credentialMac(keys, grantRow) };
   const wrote = [credentialDigest(row)];
   const audit = [draftOf(createdAt, principal, 'token', id, wrote)];
   await record.store.commit({ tenant, credentials: [row], audit });
@@ -67,10 +69,12 @@ export async function revokeToken(
   const row = rows.find((each) => each.id === id);
   if (row === undefined) throw new EngineError('NOT_FOUND', `No token has the id ${id}.`);
   if (row.revokedAt === null) {
-    const { tenant: _, damaged: __, ...credential } = row;
+    const { tenant: _, damaged: __, ...granted } = row;
     const at = record.clock();
+    const revoked = { ...granted, revokedAt: at };
+    const mac = credentialMac(await record.keyring.tenant(tenant), revoked);
     const audit = [draftOf(at, principal, 'revoke', id)];
-    await record.store.commit({ tenant, credentials: [{ ...credential, revokedAt: at }], audit });
+    await record.store.commit({ tenant, credentials: [{ ...revoked, mac }], audit });
   }
   record.tokens.delete(row.tokenHash);
 }
@@ -78,13 +82,13 @@ export async function revokeToken(
 export async function listTokens(
   record: ClinicalRecord,
   tenant: string,
-): Promise<Omit<CredentialRow, 'tokenHash'>[]> {
+): Promise<Omit<CredentialRow, 'tokenHash' | 'mac'>[]> {
   const rows = await record.store.keys.credentials(tenant);
-  return rows.map(({ tokenHash: _, ...row }) => row);
+  return rows.map(({ tokenHash: _, mac: __, ...row }) => row);
 }
 
 async function soundOrNot(record: ClinicalRecord, row: CredentialRow): Promise<true> {
-  await checkCredential(record.damage, row);
+  await checkCredential(record.damage, row, (each) => isCredentialSound(record.keyring, each));
   return true;
 }
 

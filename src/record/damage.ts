@@ -151,11 +151,15 @@ export function auditDamage(tenant: string, seq: number): Damage {
   return { tenant, kind: 'AUDIT_ENTRY', name: `audit entry ${seq}`, id: '', version: seq };
 }
 
-/** Throws DamagedRecord, told once a day, for a credential that does not read. */
-export function checkCredential(log: DamageLog, row: CredentialRow): Promise<void> {
+/** Throws DamagedRecord, told once a day, for a credential that does not read or is not ours. */
+export function checkCredential(
+  log: DamageLog,
+  row: CredentialRow,
+  isSound: (row: CredentialRow) => Promise<boolean>,
+): Promise<void> {
   const { tenant, id } = row;
   const damage: Damage = { tenant, kind: 'CREDENTIAL', name: `credential ${id}`, id, version: 0 };
   return openGuarded(log, damage, async () => {
-    if (row.damaged) throw new EngineError('STORE_CORRUPT');
+    if (row.damaged || !(await isSound(row))) throw new EngineError('STORE_CORRUPT');
   });
 }

@@ -10,6 +10,7 @@ import {
   unwrapKey,
   wrapKey,
 } from '../crypto/keys.ts';
+import { createMac } from '../crypto/mac.ts';
 import { publicKeyOf, thumbprint } from '../crypto/sign.ts';
 import { type Blinder, createBlinder } from '../crypto/token.ts';
 import { idMaker } from '../crypto/uuid.ts';
@@ -27,6 +28,8 @@ export interface TenantKeys {
   blinder: Blinder;
   /** Seals the ids of destroyed keys, outside the store. Out of the index key: it never changes. */
   forgotten: KeyObject;
+  /** MAC over a credential's row, 64 hex characters. Its key comes out of the index key, too. */
+  credentialMac: (text: string) => string;
   signing: { id: string; privateKey: KeyObject; publicKey: KeyObject };
 }
 
@@ -92,6 +95,7 @@ async function openTenant(
     current: { id: newest.id, key: keyOf(newest.id) },
     blinder: createBlinder(indexKey, context.limits.tokensCached),
     forgotten: deriveKey(indexKey, 'artery forgotten keys'),
+    credentialMac: createMac(deriveKey(indexKey, 'artery credential rows')),
     signing: { id: signing.id, privateKey, publicKey: publicKeyOf(privateKey) },
   };
 }

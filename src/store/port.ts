@@ -333,6 +333,8 @@ export interface CredentialWrite {
   createdAt: number;
   expiresAt: number | null;
   revokedAt: number | null;
+  /** Binds all the others, and the tenant; '' in a row of before there were any. */
+  mac: string;
 }
 
 export interface CredentialRow extends CredentialWrite {

@@ -143,7 +143,7 @@ const CASES: { name: string; sql: (ids: Filled['ids']) => string; names: RegExp 
   {
     name: 'an inserted credential',
     sql: () => `INSERT INTO credentials SELECT tenant, 'intruder', 'h', label, scopes, created_at,
-      expires_at, NULL FROM credentials LIMIT 1`,
+      expires_at, NULL, mac FROM credentials LIMIT 1`,
     names: /credential intruder is stored, but no entry granted it/,
   },
   {

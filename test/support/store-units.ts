@@ -103,6 +103,7 @@ export function credential(id: string, set: Partial<CredentialWrite> = {}): Cred
     createdAt: T0,
     expiresAt: null,
     revokedAt: null,
+    mac: `mac of ${id}`,
     ...set,
   };
 }

@@ -107,7 +107,7 @@ export async function credentialByHash(
   tokenHash: string,
 ): Promise<CredentialRow | undefined> {
   const row = await credentials.findOne<CredentialRow>({ tokenHash }, CREDENTIAL);
-  return row === null ? undefined : { ...row, ...readScopes(row.scopes) };
+  return row === null ? undefined : { ...row, mac: row.mac ?? '', ...readScopes(row.scopes) };
 }
 
 export function listCredentials(
@@ -118,6 +118,6 @@ export function listCredentials(
   return credentials
     .find<CredentialRow>({ _id: { $gte: from, $lt: to } }, CREDENTIAL)
     .sort({ _id: 1 })
-    .map((row) => ({ ...row, ...readScopes(row.scopes) }))
+    .map((row) => ({ ...row, mac: row.mac ?? '', ...readScopes(row.scopes) }))
     .toArray();
 }

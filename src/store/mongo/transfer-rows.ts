@@ -31,7 +31,7 @@ export interface Docs {
 
 export const TO_ROW: { [K in Kind]: (doc: Docs[K]) => Rows[K] } = tableOf({
   keys: withoutId,
-  credentials: withoutId,
+  credentials: (doc) => ({ ...withoutId(doc), mac: doc.mac ?? '' }),
   resources: (doc) => ({
     tenant: doc.tenant,
     ...toResourceRow(doc),

@@ -118,10 +118,10 @@ function destroyKey(state: WriterState, kid: number): void {
 
 function writeCredential(state: WriterState, tenant: number, row: CredentialWrite): void {
   state.db.run(
-    `INSERT INTO credentials VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, id) DO UPDATE
+    `INSERT INTO credentials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, id) DO UPDATE
       SET token_hash = excluded.token_hash, label = excluded.label, scopes = excluded.scopes,
       created_at = excluded.created_at, expires_at = excluded.expires_at,
-      revoked_at = excluded.revoked_at`,
+      revoked_at = excluded.revoked_at, mac = excluded.mac`,
     tenant,
     row.id,
     row.tokenHash,
@@ -130,5 +130,6 @@ function writeCredential(state: WriterState, tenant: number, row: CredentialWrit
     row.createdAt,
     row.expiresAt,
     row.revokedAt,
+    row.mac,
   );
 }

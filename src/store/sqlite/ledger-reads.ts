@@ -59,7 +59,7 @@ export function toKeyRow(row: KeyRow): KeyRow {
 }
 
 const CREDENTIAL = `SELECT t.name AS tenant, c.id, c.token_hash AS tokenHash, c.label, c.scopes,
-  c.created_at AS createdAt, c.expires_at AS expiresAt, c.revoked_at AS revokedAt
+  c.created_at AS createdAt, c.expires_at AS expiresAt, c.revoked_at AS revokedAt, c.mac
   FROM credentials c JOIN names t ON t.nid = c.tenant`;
 
 type StoredCredential = Omit<CredentialRow, 'scopes'> & { scopes: string };

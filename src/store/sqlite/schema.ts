@@ -4,7 +4,7 @@ import { EngineError } from '../../model/errors.ts';
 import type { Connection } from './connection.ts';
 
 /** Applies version `index + 1`. */
-const MIGRATIONS: ((db: Connection) => void)[] = [createTables, indexIntakeLists];
+const MIGRATIONS: ((db: Connection) => void)[] = [createTables, indexIntakeLists, addCredentialMac];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
@@ -140,4 +140,9 @@ function indexIntakeLists(db: Connection): void {
     CREATE INDEX intake_by_compartment ON intake (tenant, compartment, seq)
       WHERE compartment IS NOT NULL;
     CREATE INDEX intake_set_aside ON intake (tenant, seq) WHERE state = 2`);
+}
+
+/** Rows of before have none, and grant nothing any more. */
+function addCredentialMac(db: Connection): void {
+  db.exec("ALTER TABLE credentials ADD COLUMN mac TEXT NOT NULL DEFAULT ''");
 }

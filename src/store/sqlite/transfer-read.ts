@@ -74,7 +74,8 @@ function* readCredentials(db: Connection, after: Place | null): Generator<Placed
   const [nid, id] = after ?? [0, ''];
   type Row = Omit<CredentialRow, 'scopes'> & { scopes: string; nid: number };
   const sql = `SELECT c.tenant AS nid, t.name AS tenant, c.id, c.token_hash AS tokenHash, c.label,
-    c.scopes, c.created_at AS createdAt, c.expires_at AS expiresAt, c.revoked_at AS revokedAt
+    c.scopes, c.created_at AS createdAt, c.expires_at AS expiresAt, c.revoked_at AS revokedAt,
+    c.mac
     FROM credentials c CROSS JOIN names t ON t.nid = c.tenant
     WHERE (c.tenant, c.id) > (?, ?) ORDER BY c.tenant, c.id`;
   for (const { nid: tenant, ...row } of db.iterate<Row>(sql, nid ?? 0, id ?? '')) {
