@@ -6,7 +6,7 @@ export default defineConfig({
     globalSetup: 'test/temp-folder.ts',
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });
