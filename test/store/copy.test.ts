@@ -278,7 +278,7 @@ const COLUMNS = {
   audit: 'tenant seq at hash entry',
   checkpoints: 'tenant seq hash at signature key_id',
   collections: 'cid tenant type live',
-  credentials: 'tenant id token_hash label scopes created_at expires_at revoked_at',
+  credentials: 'tenant id token_hash label scopes created_at expires_at revoked_at mac',
   fields: 'fid cid param',
   intake:
     'seq tenant id channel format received_at state ordering_key dedupe digest attempts ' +
