@@ -179,8 +179,11 @@ async function checkAfterwards(
   expect(shown.issues).toMatchObject([{ text: expect.stringContaining(REASON) }]);
   for (const pid of others) expect(await familiesOf(engine, pid)).toEqual(['One', 'Two', 'Three']);
   expect(await familiesOf(engine, 'SICK')).toEqual(['Before', 'Behind']);
-  const replay = await engine.request('POST', `/admin/messages/${id}/replay`);
-  expect(replay.status).toBe(202);
+  // A newer message of the patient has had its effect: the older one is put back only by force.
+  const path = `/admin/messages/${id}/replay`;
+  expect((await engine.request('POST', path)).status).toBe(412);
+  const forced = await engine.request('POST', path, { body: JSON.stringify({ force: true }) });
+  expect(forced.status).toBe(202);
   await engine.settle();
   expect(await familiesOf(engine, 'SICK')).toEqual(['Before', 'Behind', poison]);
   const verified = await engine.request('POST', '/admin/audit/verify', { body: '{}' });

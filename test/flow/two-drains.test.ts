@@ -83,7 +83,8 @@ async function correct(bench: FlowBench, random: Random): Promise<void> {
     done += 1;
     const text = Buffer.from(raw).toString('latin1');
     const better = Buffer.from(text.replace(/(First|Later\w*)-/, `Later${done}x-`));
-    await replayMessage(bench.record, OPERATOR, chosen.id, { correction: { raw: better } });
+    const correction = { raw: better };
+    await replayMessage(bench.record, OPERATOR, chosen.id, { correction, force: true });
   }
 }
 
