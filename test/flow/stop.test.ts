@@ -11,7 +11,7 @@ it('is ready with each check true, and not from the first word of a stop on', as
   expect(ready.status).toBe(200);
   expect(ready.json).toEqual({
     ready: true,
-    checks: { serving: true, store: true, channels: true },
+    checks: { serving: true, store: true, channels: true, mappings: true },
   });
   const stopping = engine.stop();
   const ask = (url: string) => engine.app.fastify.inject({ method: 'GET', url, headers: {} });
