@@ -68,7 +68,8 @@ export function tooManyEntries(bundle: JsonObject, entriesMax: number): Issue | 
 }
 
 function readBundle(bundle: JsonObject, entriesMax: number, issues: Issue[]): Entry[] {
-  if (!TYPES.has(String(bundle.type))) {
+  // Not String(): an object with a member toString cannot be made a text.
+  if (typeof bundle.type !== 'string' || !TYPES.has(bundle.type)) {
     const text = `A Bundle of type ${[...TYPES].join(', ')} is taken here.`;
     issues.push(wrong('not-supported', '/type', text));
     return [];

@@ -140,6 +140,8 @@ describe('a Bundle', () => {
     ['[]', 'no resourceType'],
     ['{"resourceType":"Bundle","type":"searchset"}', 'A Bundle of type'],
     ['{"resourceType":"Bundle","type":"batch"}', 'no entries'],
+    ['{"resourceType":"Bundle","type":{"toString":1}}', 'A Bundle of type'],
+    ['{"resourceType":"Bundle","type":[{"toString":1}]}', 'A Bundle of type'],
     [transaction({ request: { method: 'POST' } }), 'The entry has no resource.'],
     [
       transaction(
