@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { EngineError } from '../model/errors.ts';
+import { isAlive } from './run-file.ts';
 
 interface RootKeyPlace {
   readonly rootKey: string | null;
@@ -111,18 +112,9 @@ function removeDrafts(file: string): void {
   const [folder, name] = [dirname(file), basename(file)];
   for (const entry of readdirSync(folder)) {
     const [, pid] = /^(.*)\.(\d+)\.new$/.exec(entry)?.slice(1) ?? [];
-    if (pid === undefined || !entry.startsWith(`${name}.`) || isAlive(Number(pid))) continue;
+    if (pid === undefined || !entry.startsWith(`${name}.`)) continue;
+    if (Number(pid) !== process.pid && isAlive(Number(pid))) continue;
     unlinkSync(join(folder, entry));
-  }
-}
-
-function isAlive(pid: number): boolean {
-  if (pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (thrown) {
-    return (thrown as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

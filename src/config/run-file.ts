@@ -39,7 +39,7 @@ export function removeRunFile(dataDir: string): void {
 }
 
 /** EPERM: it lives, but belongs to somebody else. */
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   if (!Number.isSafeInteger(pid) || pid <= 0) return false;
   try {
     process.kill(pid, 0);
